@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+)
+
+// failure is an error with an exit status.
+type failure struct {
+	code int
+	err  error // nil: nothing is printed
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return fmt.Sprintf("exit status %d", f.code)
+	}
+	return f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+// Fail returns an error that ends the program with status code after printing the text, made as by fmt.Errorf. An empty
+// format prints nothing; code may be 0.
+func Fail(code int, format string, args ...any) error {
+	if format == "" {
+		return &failure{code: code}
+	}
+	return &failure{code: code, err: fmt.Errorf(format, args...)}
+}
+
+// usageError asks for the usage text.
+type usageError struct{ code int }
+
+func (u *usageError) Error() string { return "bad usage" }
+
+// Usage returns an error that ends the program with status code after printing the usage text, as a bad option does.
+func Usage(code int) error { return &usageError{code} }
+
+// ExitStatus is the status a program ends with when its run returns err.
+func ExitStatus(err error) int {
+	var (
+		f *failure
+		u *usageError
+	)
+	switch {
+	case err == nil:
+		return 0
+	case errors.As(err, &f):
+		return f.code
+	case errors.As(err, &u):
+		return u.code
+	}
+	return 1
+}

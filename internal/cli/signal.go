@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+// signalled is the cause of a context cancelled by a signal.
+type signalled struct{ sig os.Signal }
+
+func (s signalled) Error() string { return s.sig.String() }
+
+// Interrupted returns the signal that cancelled ctx, nil if none did.
+func Interrupted(ctx context.Context) os.Signal {
+	var s signalled
+	if errors.As(context.Cause(ctx), &s) {
+		return s.sig
+	}
+	return nil
+}
+
+// signals makes the context of a process: without Signals in the Spec nothing is caught and every signal does what it does
+// by default. After the first caught signal the default is back, so that a second one ends a program stuck in a read.
+func signals(s *Spec) (context.Context, func()) {
+	if s.IgnoreSIGPIPE {
+		// Caught rather than ignored: commands we start must get the default action.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	}
+	if len(s.Signals) == 0 {
+		return context.Background(), func() {}
+	}
+	ctx, cancel := context.WithCancelCause(context.Background())
+	ch := make(chan os.Signal, 1)
+	done := make(chan struct{})
+	signal.Notify(ch, s.Signals...)
+	go func() {
+		defer close(done)
+		if sig, ok := <-ch; ok {
+			signal.Stop(ch)
+			cancel(signalled{sig})
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(ch)
+		select {
+		case <-done:
+		default:
+			close(ch)
+			<-done
+		}
+		cancel(nil)
+	}
+}

@@ -1,0 +1,131 @@
+// Package cli turns the description of a tool, a Spec, into a program: command line, messages, exit statuses, help,
+// manual page and shell completion. Tools see only their Env.
+//
+// The options behave as glibc's getopt(3) has them, whatever the library underneath would rather do; shared/spec/conventions.md is
+// the contract. This package and cmd are the only places that touch os.Args, os.Stdin, os.Stdout, os.Stderr and os.Exit.
+package cli
+
+import (
+	"context"
+	"io"
+	"os"
+)
+
+// Spec describes one tool. Tool packages export a function returning a fresh Spec whose flags are bound to a fresh options
+// struct, so a Spec serves one run.
+type Spec struct {
+	Name     string   // "flow-cat"
+	Summary  string   // one line for help, manual page and completion, lower case, no stop
+	Usage    []string // synopsis lines after "Usage: NAME "; nil: derived from Flags and Operands
+	Operands string   // "[file|directory|- ...]"; "" when none are taken
+	Flags    []Flag   // in the order of the help; -h is added unless NoHelp is set or a flag takes the letter
+
+	MaxOperands int // operands accepted; one more is `Extra arguments starting with X.`, status 1; -1: any number
+	HelpExit    int // status of -h
+	UsageExit   int // status after an unknown option or a missing value
+
+	Stdout     bool // all usage text goes to standard output (fprobe)
+	HelpStdout bool // the text of -h goes to standard output and is the bare usage; that of a bad option to standard error
+
+	NoHelp     bool                                              // -h is no option here (flow-filter): it is an unknown one
+	NoPermute  bool                                              // the first operand ends the options, with or without POSIXLY_CORRECT (the former Python scripts)
+	Persistent bool                                              // -h and bad options do not end the run: the rest is parsed, operands are checked, then status HelpExit
+	MoreHelp   func(w io.Writer)                                 // with Persistent: printed by the second and each later -h or bad option in place of the usage
+	Once       bool                                              // an option may be given once only, except those marked Many
+	BadOption  string                                            // message for any bad option in place of getopt's diagnostics ("Wrong parameters")
+	Signals    []os.Signal                                       // each cancels the context of Run; the second one kills (see Interrupted)
+	Progress   func(w io.Writer, what string, total int64) Meter // progress.Bar, in tools that show progress; see Env.Progress
+
+	IgnoreSIGPIPE bool // writing to a closed pipe is an error, not death; child processes still get the default action
+
+	Description string    // manual page: paragraphs, separated by blank lines
+	Examples    []Example // help and manual page
+	Files       []string  // manual page: "NAME: what it is"
+	SeeAlso     []string  // manual page: "flow-print(1)"
+	ExitText    string    // manual page: exit status
+	Notes       string    // after the options in help and manual page: paragraphs; indented lines are kept as they are
+
+	Run func(ctx context.Context, env *Env) error
+}
+
+// Example is a command line and what it does.
+type Example struct {
+	Command string
+	Text    string
+}
+
+// Flag is one option.
+type Flag struct {
+	Letter byte   // 0: long form only
+	Long   string // our additions to the original's letters; "" for none
+	Arg    string // name of the value in help; "" when the option takes none
+	Help   string
+	Set    func(value string) error // called in command line order; an error ends the run (status 1 or that of Fail)
+	Hidden bool                     // accepted, not shown
+	Files  bool                     // the value is a path, for completion
+	Values []string                 // the values there are, for completion
+	Many   bool                     // may be repeated where Spec.Once forbids it
+}
+
+// Bool is an option without value that sets *p.
+func Bool(letter byte, long string, p *bool, help string) Flag {
+	return Flag{Letter: letter, Long: long, Help: help, Set: func(string) error { *p = true; return nil }}
+}
+
+// Count is an option without value that adds one to *p.
+func Count(letter byte, long string, p *int, help string) Flag {
+	return Flag{Letter: letter, Long: long, Help: help, Many: true, Set: func(string) error { *p++; return nil }}
+}
+
+// Int is an option whose value goes through C's atoi: never an error, 0 without digits, trailing text ignored.
+func Int(letter byte, long, arg string, p *int, help string) Flag {
+	return Flag{Letter: letter, Long: long, Arg: arg, Help: help, Set: func(s string) error { *p = atoi(s); return nil }}
+}
+
+// Text is an option with any text as value.
+func Text(letter byte, long, arg string, p *string, help string) Flag {
+	return Flag{Letter: letter, Long: long, Arg: arg, Help: help, Set: func(s string) error { *p = s; return nil }}
+}
+
+// File is Text for a path.
+func File(letter byte, long, arg string, p *string, help string) Flag {
+	f := Text(letter, long, arg, p, help)
+	f.Files = true
+	return f
+}
+
+// Func is an option handled by set; with arg "" set gets "".
+func Func(letter byte, long, arg string, set func(string) error, help string) Flag {
+	return Flag{Letter: letter, Long: long, Arg: arg, Help: help, Set: set}
+}
+
+// Refused is a hidden option that the original's parser accepts and then answers with the usage and status 1; arg "" takes no value.
+func Refused(letter byte, arg string) Flag {
+	return Flag{Letter: letter, Arg: arg, Hidden: true, Set: func(string) error { return Usage(1) }}
+}
+
+// atoi is C's: blanks, sign, decimal digits, clamped to a long and cut to an int.
+func atoi(s string) int {
+	i := 0
+	for i < len(s) && (s[i] == ' ' || '\t' <= s[i] && s[i] <= '\r') {
+		i++
+	}
+	neg := false
+	if i < len(s) && (s[i] == '-' || s[i] == '+') {
+		neg = s[i] == '-'
+		i++
+	}
+	const limit = 1 << 63
+	var n uint64
+	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
+		if n > limit/10 {
+			n = limit
+			continue
+		}
+		n = min(n*10+uint64(s[i]-'0'), limit)
+	}
+	if neg {
+		return int(int32(-n))
+	}
+	return int(int32(min(n, limit-1)))
+}
