@@ -34,7 +34,7 @@ type Spec struct {
 	Once       bool                                              // an option may be given once only, except those marked Many
 	BadOption  string                                            // message for any bad option in place of getopt's diagnostics ("Wrong parameters")
 	Signals    []os.Signal                                       // each cancels the context of Run; the second one kills (see Interrupted)
-	Progress   func(w io.Writer, what string, total int64) Meter // progress.Bar, in tools that show progress; see Env.Progress
+	Progress ProgressFunc // progress.Bar, in tools that show progress; see Env.Progress
 
 	IgnoreSIGPIPE bool // writing to a closed pipe is an error, not death; child processes still get the default action
 
