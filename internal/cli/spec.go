@@ -27,14 +27,14 @@ type Spec struct {
 	Stdout     bool // all usage text goes to standard output (fprobe)
 	HelpStdout bool // the text of -h goes to standard output and is the bare usage; that of a bad option to standard error
 
-	NoHelp     bool                                              // -h is no option here (flow-filter): it is an unknown one
-	NoPermute  bool                                              // the first operand ends the options, with or without POSIXLY_CORRECT (the former Python scripts)
-	Persistent bool                                              // -h and bad options do not end the run: the rest is parsed, operands are checked, then status HelpExit
-	MoreHelp   func(w io.Writer)                                 // with Persistent: printed by the second and each later -h or bad option in place of the usage
-	Once       bool                                              // an option may be given once only, except those marked Many
-	BadOption  string                                            // message for any bad option in place of getopt's diagnostics ("Wrong parameters")
-	Signals    []os.Signal                                       // each cancels the context of Run; the second one kills (see Interrupted)
-	Progress ProgressFunc // progress.Bar, in tools that show progress; see Env.Progress
+	NoHelp     bool              // -h is no option here (flow-filter): it is an unknown one
+	NoPermute  bool              // the first operand ends the options, with or without POSIXLY_CORRECT (the former Python scripts)
+	Persistent bool              // -h and bad options do not end the run: the rest is parsed, operands are checked, then status HelpExit
+	MoreHelp   func(w io.Writer) // with Persistent: printed by the second and each later -h or bad option in place of the usage
+	Once       bool              // an option may be given once only, except those marked Many
+	BadOption  string            // message for any bad option in place of getopt's diagnostics ("Wrong parameters")
+	Signals    []os.Signal       // each cancels the context of Run; the second one kills (see Interrupted)
+	Progress   ProgressFunc      // progress.Bar, in tools that show progress; see Env.Progress
 
 	IgnoreSIGPIPE bool // writing to a closed pipe is an error, not death; child processes still get the default action
 
