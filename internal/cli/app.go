@@ -6,14 +6,15 @@ import (
 	"flag"
 	"io"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
 )
 
-// option is one flag as urfave/cli and, below it, the standard flag package see it. GenericFlag would do, but runs a regular
-// expression over every name.
+// option is one flag as urfave/cli and, below it, the standard flag package see it. urfave's own GenericFlag would do, but
+// runs a regular expression over every name.
 type option struct {
 	name string
 	bare bool
@@ -29,6 +30,9 @@ func (o *option) String() string               { return o.name }
 
 func (o *option) Set(v string) error {
 	o.seen++
+	if o.bare {
+		v = "" // the flag package says "true"
+	}
 	return o.set(v)
 }
 
@@ -36,53 +40,37 @@ func (o *option) Set(v string) error {
 type invocation struct {
 	spec  *Spec
 	env   *Env
+	syn   syntax
 	asked int   // times the usage was asked for
 	stop  error // what ended the options
 }
 
-// key is the name of a flag inside the parser.
-func (f *Flag) key() string {
-	if f.Letter != 0 {
-		return string([]byte{f.Letter})
-	}
-	return f.Long
-}
-
-func (f *Flag) arity() arity {
-	if f.Arg == "" {
-		return bare
-	}
-	return valued
-}
-
-// shown is how messages and help spell a flag.
-func (f *Flag) shown() string {
-	if f.Letter != 0 {
-		return "-" + f.key()
-	}
-	return "--" + f.Long
-}
-
-// builtin are the options every tool has.
+// builtin are the options every tool has besides its own; a tool's own long option of the same name takes precedence.
 func (in *invocation) builtin() []Flag {
-	own := []Flag{
-		{Long: "help", Help: "print this help", Set: func(string) error { return in.help(fullHelp, in.spec.UsageExit) }},
-		{Long: "man", Hidden: true, Help: "print the manual page", Set: func(string) error { return in.show(in.spec.Man()) }},
-		{Long: "completion", Arg: "shell", Hidden: true, Help: "print a completion script", Set: in.completion},
+	s := in.spec
+	var own []Flag
+	if s.helpLetter() {
+		own = append(own, Flag{Letter: 'h', Many: true, Set: func(string) error { return in.help(shortHelp, s.HelpExit) }})
 	}
-	if !in.spec.NoHelp && !in.spec.has('h') {
-		own = append(own, Flag{Letter: 'h', Many: true, Set: func(string) error { return in.help(shortHelp, in.spec.HelpExit) }})
+	for _, f := range [...]Flag{
+		{Long: "help", Set: func(string) error { return in.help(fullHelp, s.UsageExit) }},
+		{Long: "version", Set: func(string) error { return in.show(s.Name + " (flowtools) " + version() + "\n") }},
+		{Long: "man", Hidden: true, Set: func(string) error { return in.show(s.Man()) }},
+		{Long: "completion", Arg: "shell", Hidden: true, Set: in.completion},
+	} {
+		if !s.hasLong(f.Long) {
+			own = append(own, f)
+		}
 	}
 	return own
 }
 
-func (s *Spec) has(letter byte) bool {
-	for i := range s.Flags {
-		if s.Flags[i].Letter == letter {
-			return true
-		}
+// version is that of the module, as the build recorded it.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
+		return info.Main.Version
 	}
-	return false
+	return "(devel)"
 }
 
 // show prints a generated text and ends the run.
@@ -96,174 +84,178 @@ func (in *invocation) show(text string) error {
 func (in *invocation) completion(shell string) error {
 	script, ok := in.spec.Completion(shell)
 	if !ok {
-		return Fail(1, "no completion for shell %q: bash, zsh or fish", shell)
+		return Fail(1, "no completion for %q: bash, zsh or fish", shell)
 	}
 	return in.show(script)
 }
 
-// help answers -h, --help and, with what == badUsage, a bad option.
+// help answers -h, --help and bad options.
 func (in *invocation) help(what helpKind, code int) error {
 	in.asked++
-	if in.spec.Persistent {
-		if in.asked > 1 && in.spec.MoreHelp != nil {
-			in.spec.MoreHelp(in.env.usageStream(what))
-		} else {
-			in.env.usage(what)
-		}
-		return nil
+	if !in.spec.Persistent {
+		in.env.usage(what)
+		return Fail(code, "")
 	}
-	in.env.usage(what)
-	return Fail(code, "")
+	if in.asked > 1 && in.spec.MoreHelp != nil {
+		in.spec.MoreHelp(in.env.usageStream(what))
+	} else {
+		in.env.usage(what)
+	}
+	return nil
 }
 
-// defect reports a command line error as getopt words it.
-func (in *invocation) defect(what string) error {
+// defect reports a command line error, a letter's in the words of getopt, and answers with the usage.
+func (in *invocation) defect(value string) error {
 	text := in.spec.BadOption
+	kind, about := defect(value[0]), value[1:]
 	if text == "" {
-		detail := what[1:]
-		switch defect(what[0]) {
-		case invalidOption:
-			text = "invalid option -- '" + detail + "'"
-		case missingValue:
-			text = "option requires an argument -- '" + detail + "'"
-		case missingLong:
-			text = "option '--" + detail + "' requires an argument"
-		case unwantedValue:
-			text = "option '--" + detail + "' doesn't allow an argument"
-		case ambiguousLong:
-			text = "option '" + detail + "' is ambiguous"
-		}
-		text = in.env.Arg0 + ": " + text
+		text = in.env.Arg0 + ": " + kind.text(about)
 	}
-	io.WriteString(in.env.Stderr, text+"\n")
+	text += "\n"
+	if kind == invalidLong {
+		if name := in.syn.nearest(about); name != "" {
+			text += in.env.Prog + ": did you mean --" + name + "?\n"
+		}
+	}
+	in.env.stderr(text)
 	return in.help(badUsage, in.spec.UsageExit)
 }
 
-// app builds the urfave application and what the normaliser has to know about its options.
-func (in *invocation) app() (*urfave.App, *syntax) {
-	syn := &syntax{inOrder: in.spec.NoPermute}
-	if _, set := in.env.LookupEnv("POSIXLY_CORRECT"); set {
-		syn.inOrder = true
+func (d defect) text(about string) string {
+	switch d {
+	case missingValue:
+		return "option requires an argument -- '" + about + "'"
+	case invalidLong:
+		return "invalid option -- '-'" // there are no long options to getopt
+	case missingLong:
+		return "option '--" + about + "' requires an argument"
+	case unwantedValue:
+		return "option '--" + about + "' doesn't allow an argument"
+	case ambiguousLong:
+		return "option '--" + about + "' is ambiguous"
 	}
+	return "invalid option -- '" + about + "'"
+}
+
+// add makes a flag known to urfave and to the normaliser.
+func (in *invocation) add(flags []urfave.Flag, f *Flag) []urfave.Flag {
+	o := &option{name: f.key(), bare: f.Arg == ""}
+	o.set = func(v string) error {
+		if in.spec.Once && !f.Many && o.seen > 1 {
+			in.env.stderr("Option `" + f.shown() + "': repeat not allowed\n")
+			in.stop = in.help(badUsage, in.spec.UsageExit)
+		} else {
+			in.stop = f.Set(v)
+		}
+		return in.stop
+	}
+	a := valued
+	if o.bare {
+		a = bare
+	}
+	if f.Letter != 0 {
+		in.syn.short[f.Letter] = a
+	}
+	if f.Long != "" {
+		in.syn.long = append(in.syn.long, longOption{name: f.Long, key: f.key(), arity: a, exact: f.Hidden})
+	}
+	return append(flags, o)
+}
+
+// app builds the urfave application and tells the normaliser about its options.
+func (in *invocation) app() *urfave.App {
+	s := in.spec
+	_, posix := in.env.LookupEnv("POSIXLY_CORRECT")
+	in.syn.inOrder = posix || s.NoPermute
 	own := in.builtin()
-	flags := make([]urfave.Flag, 0, len(in.spec.Flags)+len(own)+1)
-	add := func(f *Flag, exact bool) {
-		o := &option{name: f.key(), bare: f.arity() == bare}
-		o.set = func(v string) error {
-			if o.bare {
-				v = ""
-			}
-			in.stop = in.set(f, o, v)
-			return in.stop
-		}
-		flags = append(flags, o)
-		if f.Letter != 0 {
-			syn.short[f.Letter] = f.arity()
-		}
-		if f.Long != "" {
-			syn.long = append(syn.long, longOption{name: f.Long, key: f.key(), arity: f.arity(), exact: exact})
-		}
-	}
-	for i := range in.spec.Flags {
-		add(&in.spec.Flags[i], false)
+	flags := make([]urfave.Flag, 0, len(s.Flags)+len(own)+1)
+	for i := range s.Flags {
+		flags = in.add(flags, &s.Flags[i])
 	}
 	for i := range own {
-		add(&own[i], own[i].Hidden)
+		flags = in.add(flags, &own[i])
 	}
 	flags = append(flags, &option{name: defectKey, set: func(v string) error {
 		in.stop = in.defect(v)
 		return in.stop
 	}})
 	return &urfave.App{
-		Name:            in.spec.Name,
-		Usage:           in.spec.Summary,
-		ArgsUsage:       in.spec.Operands,
+		Name:            s.Name,
+		Usage:           s.Summary,
+		ArgsUsage:       s.Operands,
 		Flags:           flags,
-		HideHelp:        true, // `flow-cat help` opens a file of that name
+		HideHelp:        true, // `flow-cat help` has to open a file of that name
 		HideHelpCommand: true,
 		HideVersion:     true,
-		Compiled:        time.Unix(0, 0), // unset, urfave would stat the binary
+		Compiled:        time.Unix(1, 0), // unset, urfave would stat the binary
 		Reader:          in.env.Stdin,
-		Writer:          io.Discard, // all text is ours
+		Writer:          io.Discard, // every text is ours
 		ErrWriter:       io.Discard,
 		ExitErrHandler:  func(*urfave.Context, error) {},
 		OnUsageError: func(_ *urfave.Context, err error, _ bool) error {
 			if in.stop != nil {
-				return in.stop
+				return in.stop // err is the flag package's wording of it
 			}
 			return err
 		},
-		Action: in.run,
-	}, syn
-}
-
-// set hands a value to its flag.
-func (in *invocation) set(f *Flag, o *option, v string) error {
-	if in.spec.Once && !f.Many && o.seen > 1 {
-		io.WriteString(in.env.Stderr, "Option `"+f.shown()+"': repeat not allowed\n")
-		return in.help(badUsage, in.spec.UsageExit)
+		Action: func(c *urfave.Context) error { return in.run(c.Context) },
 	}
-	return f.Set(v)
 }
 
-// run is reached when all options were good.
-func (in *invocation) run(c *urfave.Context) error {
+// run is reached when the options are done.
+func (in *invocation) run(ctx context.Context) error {
 	s, env := in.spec, in.env
-	if n := len(env.Args); s.MaxOperands >= 0 && n > s.MaxOperands {
+	if s.MaxOperands >= 0 && len(env.Args) > s.MaxOperands {
 		return Fail(1, "Extra arguments starting with %s.", env.Args[s.MaxOperands])
 	}
-	if s.Persistent && in.asked > 0 {
+	if in.asked > 0 {
 		return Fail(s.HelpExit, "")
 	}
-	return s.Run(c.Context, env)
+	return s.Run(ctx, env)
 }
 
-// Exec runs a tool in this process and returns its exit status. argv includes argv[0]. Signals are left alone.
+// Exec runs a tool in this process and returns its exit status. argv begins with argv[0]. Signals are left alone.
 func Exec(ctx context.Context, s *Spec, env *Env, argv []string) int {
 	if len(argv) == 0 {
 		argv = []string{s.Name}
 	}
 	env.prepare(s, argv[0])
 	in := &invocation{spec: s, env: env}
-	app, syn := in.app()
-	line := normalise(argv[1:], syn)
+	app := in.app()
+	line := normalise(argv[1:], &in.syn)
 	env.Args = line.operands
 	env.Argv = append([]string{argv[0]}, line.argv...)
 
-	err := app.RunContext(ctx, append(append([]string{argv[0]}, line.flags...), "--"))
+	// Operands stay behind: urfave would take them for names of commands.
+	err := app.RunContext(ctx, append([]string{argv[0]}, line.flags...))
 	if env.out != nil {
-		if flushed := env.out.Flush(); flushed != nil && err == nil {
+		if flushed := env.out.Flush(); err == nil {
 			err = flushed
 		}
 	}
-	return env.finish(err)
+	env.report(err)
+	return ExitStatus(err)
 }
 
-// finish prints what a run returned and picks the exit status.
-func (e *Env) finish(err error) int {
-	var (
-		f *failure
-		u *usageError
-	)
-	code := ExitStatus(err)
+// report prints the error a run returned: every line of it is a message, the causes joined to an error come first.
+func (e *Env) report(err error) {
+	var u *usageError
 	switch {
 	case err == nil:
 	case errors.As(err, &u):
 		e.usage(badUsage)
-	case errors.As(err, &f) && f.err == nil:
 	default:
 		for text := range strings.SplitSeq(err.Error(), "\n") {
-			e.message(text)
+			if text != "" {
+				e.message(text)
+			}
 		}
 	}
-	return code
 }
 
-// Main runs a tool as the process: it never returns.
+// Main runs a tool as this process and never returns.
 func Main(s *Spec) {
-	ctx, stop := signals(s)
+	ctx := notify(s)
 	env := &Env{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Now: time.Now, LookupEnv: os.LookupEnv}
-	code := Exec(ctx, s, env, os.Args)
-	stop()
-	os.Exit(code)
+	os.Exit(Exec(ctx, s, env, os.Args))
 }

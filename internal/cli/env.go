@@ -73,9 +73,11 @@ func (e *Env) message(text string) {
 		e.Log(text)
 		return
 	}
-	// One write a message: lines of several processes must not mix.
-	io.WriteString(e.Stderr, e.Prog+": "+text+"\n")
+	e.stderr(e.Prog + ": " + text + "\n")
 }
+
+// stderr writes text in one piece, so that lines of several processes do not mix. There is nowhere to report a failure.
+func (e *Env) stderr(text string) { _, _ = io.WriteString(e.Stderr, text) }
 
 // Text is buffered standard output for text. It is flushed after Run, whatever Run returns; a failed write ends the program
 // with a message and status 1 unless Run failed by itself.
@@ -93,9 +95,6 @@ func (e *Env) Path(name string) string {
 	}
 	return e.Dir + "/" + name
 }
-
-// Usage prints the tool's usage text, for tools that have reasons of their own to show it and go on. See also the error Usage.
-func (e *Env) Usage() { e.usage(badUsage) }
 
 // IsTerminal reports whether w is a terminal.
 func (e *Env) IsTerminal(w io.Writer) bool {

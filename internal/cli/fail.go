@@ -5,15 +5,15 @@ import (
 	"fmt"
 )
 
-// failure is an error with an exit status.
+// failure is an error with an exit status; without err it is silent.
 type failure struct {
 	code int
-	err  error // nil: nothing is printed
+	err  error
 }
 
 func (f *failure) Error() string {
 	if f.err == nil {
-		return fmt.Sprintf("exit status %d", f.code)
+		return ""
 	}
 	return f.err.Error()
 }
@@ -21,7 +21,7 @@ func (f *failure) Error() string {
 func (f *failure) Unwrap() error { return f.err }
 
 // Fail returns an error that ends the program with status code after printing the text, made as by fmt.Errorf. An empty
-// format prints nothing; code may be 0.
+// format prints nothing. The code may be 0.
 func Fail(code int, format string, args ...any) error {
 	if format == "" {
 		return &failure{code: code}
@@ -32,12 +32,12 @@ func Fail(code int, format string, args ...any) error {
 // usageError asks for the usage text.
 type usageError struct{ code int }
 
-func (u *usageError) Error() string { return "bad usage" }
+func (u *usageError) Error() string { return "" }
 
 // Usage returns an error that ends the program with status code after printing the usage text, as a bad option does.
 func Usage(code int) error { return &usageError{code} }
 
-// ExitStatus is the status a program ends with when its run returns err.
+// ExitStatus is the status a program ends with when its run returns err: that of the first Fail or Usage in it, else 1.
 func ExitStatus(err error) int {
 	var (
 		f *failure

@@ -24,119 +24,180 @@ type longOption struct {
 	exact bool // may not be abbreviated
 }
 
-// defect is a command line error, reported when its turn comes among the options.
+// defect is a command line error. It travels among the flags, to be reported when its turn comes.
 type defect byte
 
 const (
-	invalidOption defect = 'i' // followed by the letter
-	missingValue  defect = 'm' // followed by the letter
-	missingLong   defect = 'M' // followed by the long name
-	unwantedValue defect = 'v' // followed by the long name
-	ambiguousLong defect = 'a' // followed by the word as typed
+	invalidOption defect = 'i' // a letter
+	missingValue  defect = 'm' // a letter
+	invalidLong   defect = 'I' // a long option as typed, without dashes and value
+	missingLong   defect = 'M' // a long option's name
+	unwantedValue defect = 'v' // a long option's name
+	ambiguousLong defect = 'a' // a long option as typed, without dashes and value
 )
 
-// defectKey is the name of the internal flag that carries a defect. A letter '?' cannot be an option of a tool: getopt
-// returns it for unknown ones.
+// defectKey is the name of the internal flag whose value is a defect and what it is about. No tool can have an option -?:
+// that is what getopt returns for an unknown one.
 const defectKey = "?"
 
-// normalised is a command line in the order getopt would act on it.
+// normalised is a command line in the order getopt acts on it.
 type normalised struct {
 	flags    []string // "-x", "value", "-y", ...: one element a flag, its value following
 	operands []string
 	argv     []string // the arguments as typed, in the order getopt leaves them: options first
 }
 
-// normalise reads args (without argv[0]) as glibc's getopt does: flags may be bundled, a value is glued or the next
-// argument and may look like anything, operands may stand between options, "--" ends the options, "-" is an operand.
-// Long options are an addition: --name, --name=value, --name value and unambiguous beginnings; any other --word is what
-// it is to getopt, a bundle that starts with the letter '-'.
-func normalise(args []string, syn *syntax) normalised {
-	out := normalised{flags: make([]string, 0, 2*len(args)), argv: make([]string, 0, len(args))}
-	emit := func(key, value string, a arity) {
-		out.flags = append(out.flags, "-"+key)
-		if a == valued {
-			out.flags = append(out.flags, value)
-		}
+func (n *normalised) flag(key string, a arity, value string) {
+	n.flags = append(n.flags, "-"+key)
+	if a == valued {
+		n.flags = append(n.flags, value)
 	}
-	fault := func(d defect, what string) { emit(defectKey, string(rune(d))+what, valued) }
-
-	for i := 0; i < len(args); i++ {
-		arg := args[i]
-		if len(arg) < 2 || arg[0] != '-' {
-			if syn.inOrder {
-				out.operands = append(out.operands, args[i:]...)
-				break
-			}
-			out.operands = append(out.operands, arg)
-			continue
-		}
-		out.argv = append(out.argv, arg)
-		if arg == "--" {
-			out.operands = append(out.operands, args[i+1:]...)
-			break
-		}
-		if strings.HasPrefix(arg, "--") {
-			name, value, glued := strings.Cut(arg[2:], "=")
-			opt, match := syn.lookup(name)
-			switch {
-			case match > 1:
-				fault(ambiguousLong, arg)
-				continue
-			case match == 1 && opt.arity == bare && glued:
-				fault(unwantedValue, opt.name)
-				continue
-			case match == 1 && opt.arity == valued && !glued:
-				if i+1 == len(args) {
-					fault(missingLong, opt.name)
-					continue
-				}
-				i++
-				out.argv = append(out.argv, args[i])
-				value = args[i]
-				fallthrough
-			case match == 1:
-				emit(opt.key, value, opt.arity)
-				continue
-			}
-		}
-		for j := 1; j < len(arg); j++ {
-			letter := arg[j : j+1]
-			switch syn.short[arg[j]] {
-			case unknown:
-				fault(invalidOption, letter)
-				continue
-			case bare:
-				emit(letter, "", bare)
-				continue
-			}
-			switch {
-			case j+1 < len(arg):
-				emit(letter, arg[j+1:], valued)
-			case i+1 < len(args):
-				i++
-				out.argv = append(out.argv, args[i])
-				emit(letter, args[i], valued)
-			default:
-				fault(missingValue, letter)
-			}
-			break
-		}
-	}
-	out.argv = append(out.argv, out.operands...)
-	return out
 }
 
-// lookup finds a long option by its name or an unambiguous beginning of at least one letter; match is the number of options meant.
-func (syn *syntax) lookup(name string) (opt *longOption, match int) {
+func (n *normalised) defect(d defect, what string) {
+	n.flag(defectKey, valued, string(rune(d))+what)
+}
+
+// normalise reads args (without argv[0]) as glibc's getopt does: flags may be bundled, a value is glued or the next
+// argument and may look like anything, operands may stand among options, "--" ends the options, "-" is an operand.
+// Long options are an addition: --name, --name=value, --name value and unambiguous beginnings. Any other --word is what
+// it is to getopt, a bundle that starts with the letter '-'.
+func normalise(args []string, syn *syntax) normalised {
+	n := normalised{flags: make([]string, 0, 2*len(args)), argv: make([]string, 0, len(args))}
+	// next takes the following argument as a value.
+	next := func(i *int) (string, bool) {
+		if *i+1 == len(args) {
+			return "", false
+		}
+		*i++
+		n.argv = append(n.argv, args[*i])
+		return args[*i], true
+	}
+scan:
+	for i := 0; i < len(args); i++ {
+		arg := args[i]
+		switch {
+		case len(arg) < 2 || arg[0] != '-':
+			if syn.inOrder {
+				n.operands = append(n.operands, args[i:]...)
+				break scan
+			}
+			n.operands = append(n.operands, arg)
+			continue
+		case arg == "--":
+			n.argv = append(n.argv, arg)
+			n.operands = append(n.operands, args[i+1:]...)
+			break scan
+		}
+		n.argv = append(n.argv, arg)
+
+		bundle := arg[1:]
+		if bundle[0] == '-' {
+			name, value, glued := strings.Cut(bundle[1:], "=")
+			opt, matches := syn.lookup(name)
+			switch {
+			case matches == 0:
+				n.defect(invalidLong, name)
+				bundle = bundle[1:]
+			case matches > 1:
+				n.defect(ambiguousLong, name)
+				continue
+			case opt.arity == bare:
+				if glued {
+					n.defect(unwantedValue, opt.name)
+				} else {
+					n.flag(opt.key, bare, "")
+				}
+				continue
+			default:
+				ok := glued
+				if !glued {
+					value, ok = next(&i)
+				}
+				if ok {
+					n.flag(opt.key, valued, value)
+				} else {
+					n.defect(missingLong, opt.name)
+				}
+				continue
+			}
+		}
+		for bundle != "" {
+			letter := bundle[:1]
+			bundle = bundle[1:]
+			switch syn.short[letter[0]] {
+			case unknown:
+				n.defect(invalidOption, letter)
+			case bare:
+				n.flag(letter, bare, "")
+			case valued:
+				value, ok := bundle, bundle != ""
+				bundle = ""
+				if !ok {
+					value, ok = next(&i)
+				}
+				if ok {
+					n.flag(letter, valued, value)
+				} else {
+					n.defect(missingValue, letter)
+				}
+			}
+		}
+	}
+	n.argv = append(n.argv, n.operands...)
+	return n
+}
+
+// lookup finds a long option by its name or a beginning of it; matches is the number of options meant.
+func (syn *syntax) lookup(name string) (opt *longOption, matches int) {
+	if name == "" {
+		return nil, 0
+	}
 	for i := range syn.long {
 		o := &syn.long[i]
 		if o.name == name {
 			return o, 1
 		}
-		if name != "" && !o.exact && strings.HasPrefix(o.name, name) {
+		if !o.exact && strings.HasPrefix(o.name, name) {
 			opt = o
-			match++
+			matches++
 		}
 	}
-	return opt, match
+	return opt, matches
+}
+
+// nearest is the long option whose name is at most two edits away from word, "" if there is none.
+func (syn *syntax) nearest(word string) string {
+	best, name := 3, ""
+	for i := range syn.long {
+		o := &syn.long[i]
+		if o.exact || len(word) > len(o.name)+2 || len(word) < 3 {
+			continue
+		}
+		if d := distance(word, o.name); d < best {
+			best, name = d, o.name
+		}
+	}
+	return name
+}
+
+// distance is the number of insertions, deletions and replacements between two words.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
 }

@@ -13,6 +13,11 @@ const (
 	fullHelp                  // --help
 )
 
+const (
+	helpColumn = 26 // where the texts of the option table begin
+	helpWidth  = 78
+)
+
 // usageStream is where a kind of help goes.
 func (e *Env) usageStream(what helpKind) io.Writer {
 	if e.spec.Stdout || e.spec.HelpStdout && what == shortHelp {
@@ -21,62 +26,133 @@ func (e *Env) usageStream(what helpKind) io.Writer {
 	return e.Stderr
 }
 
+// usage prints a kind of help.
 func (e *Env) usage(what helpKind) {
-	s := e.spec
+	// A full device changes neither what -h is nor its status.
+	_, _ = io.WriteString(e.usageStream(what), e.spec.help(what))
+}
+
+// help is the text of a kind of help.
+func (s *Spec) help(what helpKind) string {
 	var b strings.Builder
 	if what == fullHelp {
 		b.WriteString(s.Name + " - " + s.Summary + "\n\n")
 	}
-	s.synopsis(&b)
+	lead := "Usage: " + s.Name
+	for _, line := range s.synopsis() {
+		b.WriteString(lead)
+		if line != "" {
+			b.WriteString(" " + line)
+		}
+		b.WriteByte('\n')
+		lead = blanks(len(lead))
+	}
 	switch {
 	case what == badUsage:
-		b.WriteString("Try '" + s.Name + " --help' for the options.\n")
+		b.WriteString("Try '" + s.Name + " --help' for more.\n")
+		return b.String()
 	case what == shortHelp && s.HelpStdout:
-		// The former Python scripts print the bare lines on standard output, where they are compared.
-	default:
-		b.WriteByte('\n')
-		s.options(&b)
+		return b.String()
+	}
+	b.WriteString("\nOptions:\n")
+	for _, f := range s.listed() {
+		f.row(&b)
 	}
 	if what == fullHelp {
-		s.tail(&b)
+		s.more(&b)
 	}
-	io.WriteString(e.usageStream(what), b.String())
+	return b.String()
 }
 
-// synopsis writes the classic usage lines.
-func (s *Spec) synopsis(b *strings.Builder) {
-	lead := "Usage: " + s.Name
-	b.WriteString(lead)
-	for i, line := range s.usageLines() {
-		if i > 0 {
-			b.WriteString(strings.Repeat(" ", len(lead)))
+// more is what --help shows behind the options.
+func (s *Spec) more(b *strings.Builder) {
+	for i, p := range paragraphs(s.Notes) {
+		if i == 0 || !p.kept {
+			b.WriteByte('\n')
 		}
-		b.WriteString(" " + line + "\n")
+		if p.kept {
+			b.WriteString(p.text + "\n")
+			continue
+		}
+		for _, line := range fold(p.text, helpWidth) {
+			b.WriteString(line + "\n")
+		}
+	}
+	if len(s.Examples) == 0 {
+		return
+	}
+	b.WriteString("\nExamples:\n")
+	for _, ex := range s.Examples {
+		b.WriteString("  " + ex.Command + "\n")
+		for _, line := range fold(ex.Text, helpWidth-6) {
+			b.WriteString(blanks(6) + line + "\n")
+		}
 	}
 }
 
-// usageLines is Usage or, without it, "[-bg] [-f format] operands" made from the flags and folded.
-func (s *Spec) usageLines() []string {
+// helpLetter reports whether -h is the help.
+func (s *Spec) helpLetter() bool {
+	if s.NoHelp {
+		return false
+	}
+	for i := range s.Flags {
+		if s.Flags[i].Letter == 'h' {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Spec) hasLong(name string) bool {
+	for i := range s.Flags {
+		if s.Flags[i].Long == name {
+			return true
+		}
+	}
+	return false
+}
+
+// listed are the flags shown to users, those every tool has included.
+func (s *Spec) listed() []Flag {
+	var list []Flag
+	for i := range s.Flags {
+		if !s.Flags[i].Hidden {
+			list = append(list, s.Flags[i])
+		}
+	}
+	help := Flag{Long: "help", Help: "print this help"}
+	if s.helpLetter() {
+		help.Letter = 'h'
+		help.Help = "print the usage; the long form with notes and examples"
+	}
+	for _, f := range [...]Flag{help, {Long: "version", Help: "print the version"}} {
+		if !s.hasLong(f.Long) {
+			list = append(list, f)
+		}
+	}
+	return list
+}
+
+// synopsis is the usage lines behind the name: Usage or, without it, "[-hbg] [-f format] operands" made from the flags.
+func (s *Spec) synopsis() []string {
 	if len(s.Usage) > 0 {
 		return s.Usage
 	}
-	var words []string
 	letters := ""
-	if !s.NoHelp && !s.has('h') {
-		letters = "h"
-	}
-	for i := range s.Flags {
-		f := &s.Flags[i]
+	var words []string
+	for _, f := range s.listed() {
 		switch {
-		case f.Hidden:
-		case f.Letter == 0 && f.Arg == "":
-			words = append(words, "[--"+f.Long+"]")
-		case f.Letter == 0:
-			words = append(words, "[--"+f.Long+"="+f.Arg+"]")
-		case f.Arg == "":
+		case f.Letter == 0 && (f.Long == "help" || f.Long == "version"):
+		case f.Letter == 'h' && f.Long == "help":
+			letters = "h" + letters
+		case f.Letter != 0 && f.Arg == "":
 			letters += f.key()
-		default:
+		case f.Letter != 0:
 			words = append(words, "["+f.shown()+" "+f.Arg+"]")
+		case f.Arg == "":
+			words = append(words, "["+f.shown()+"]")
+		default:
+			words = append(words, "["+f.shown()+"="+f.Arg+"]")
 		}
 	}
 	if letters != "" {
@@ -85,7 +161,65 @@ func (s *Spec) usageLines() []string {
 	if s.Operands != "" {
 		words = append(words, s.Operands)
 	}
-	width := 78 - len("Usage: ") - len(s.Name)
+	return wrap(words, helpWidth-len("Usage: "+s.Name+" "))
+}
+
+// key is the name of a flag inside the parser.
+func (f *Flag) key() string {
+	if f.Letter != 0 {
+		return string([]byte{f.Letter})
+	}
+	return f.Long
+}
+
+// shown is how a flag is named to users.
+func (f *Flag) shown() string {
+	if f.Letter != 0 {
+		return "-" + f.key()
+	}
+	return "--" + f.Long
+}
+
+// row writes a line of the option table, or more when the text needs them.
+func (f *Flag) row(b *strings.Builder) {
+	name := "  "
+	if f.Letter == 0 {
+		name += blanks(4)
+	} else {
+		name += f.shown()
+	}
+	if f.Letter != 0 && f.Long != "" {
+		name += ", "
+	}
+	if f.Long != "" {
+		name += "--" + f.Long
+	}
+	if f.Arg != "" {
+		if f.Long != "" {
+			name += "=" + f.Arg
+		} else {
+			name += " " + f.Arg
+		}
+	}
+	at := len(name)
+	b.WriteString(name)
+	if at+2 > helpColumn {
+		b.WriteByte('\n')
+		at = 0
+	}
+	for _, line := range fold(f.Help, helpWidth-helpColumn) {
+		b.WriteString(blanks(helpColumn-at) + line + "\n")
+		at = 0
+	}
+}
+
+func blanks(n int) string { return strings.Repeat(" ", n) }
+
+// fold breaks text at blanks into lines of at most width bytes; a longer word has its own line.
+func fold(text string, width int) []string { return wrap(strings.Fields(text), width) }
+
+// wrap joins words with blanks to lines of at most width bytes. There is at least one line.
+func wrap(words []string, width int) []string {
 	lines := []string{""}
 	for _, w := range words {
 		last := &lines[len(lines)-1]
@@ -101,89 +235,29 @@ func (s *Spec) usageLines() []string {
 	return lines
 }
 
-const (
-	helpColumn = 26
-	helpWidth  = 78
-)
-
-// options writes the table of options.
-func (s *Spec) options(b *strings.Builder) {
-	b.WriteString("Options:\n")
-	for i := range s.Flags {
-		if f := &s.Flags[i]; !f.Hidden {
-			row(b, f.names(), f.Help)
-		}
-	}
-	name := "-h, --help"
-	if s.NoHelp || s.has('h') {
-		name = "    --help"
-	}
-	row(b, name, "print this help")
+// paragraph is a piece of a text: words to fill lines with or, kept, lines as they are.
+type paragraph struct {
+	text string
+	kept bool
 }
 
-// names is the left column of the table.
-func (f *Flag) names() string {
-	var t string
-	switch {
-	case f.Letter == 0:
-		t = "    --" + f.Long
-	case f.Long == "":
-		t = f.shown()
-		if f.Arg != "" {
-			t += " "
+// paragraphs splits a text of a Spec: paragraphs end at empty lines; a run of indented lines is kept as it is.
+func paragraphs(text string) []paragraph {
+	var list []paragraph
+	open := false // the last paragraph may grow
+	for line := range strings.SplitSeq(text, "\n") {
+		if strings.TrimSpace(line) == "" {
+			open = false
+			continue
 		}
-		return t + f.Arg
-	default:
-		t = f.shown() + ", --" + f.Long
-	}
-	if f.Arg != "" {
-		t += "=" + f.Arg
-	}
-	return t
-}
-
-func row(b *strings.Builder, name, text string) {
-	b.WriteString("  " + name)
-	at := 2 + len(name)
-	if at+2 > helpColumn {
-		b.WriteByte('\n')
-		at = 0
-	}
-	for _, line := range fold(text, helpWidth-helpColumn) {
-		b.WriteString(strings.Repeat(" ", helpColumn-at) + line + "\n")
-		at = 0
-	}
-}
-
-// fold breaks text at blanks into lines of at most width bytes, longer words apart.
-func fold(text string, width int) []string {
-	var lines []string
-	line := ""
-	for _, w := range strings.Fields(text) {
-		if line != "" && len(line)+1+len(w) > width {
-			lines = append(lines, line)
-			line = ""
+		kept := line[0] == ' ' || line[0] == '\t'
+		line = strings.TrimRight(line, " \t")
+		if open && list[len(list)-1].kept == kept {
+			list[len(list)-1].text += "\n" + line
+			continue
 		}
-		if line != "" {
-			line += " "
-		}
-		line += w
+		list = append(list, paragraph{line, kept})
+		open = true
 	}
-	return append(lines, line)
-}
-
-// tail writes what --help shows after the options.
-func (s *Spec) tail(b *strings.Builder) {
-	if s.Notes != "" {
-		b.WriteString("\n" + strings.TrimRight(s.Notes, "\n") + "\n")
-	}
-	if len(s.Examples) > 0 {
-		b.WriteString("\nExamples:\n")
-		for _, ex := range s.Examples {
-			b.WriteString("  " + ex.Command + "\n")
-			for _, line := range fold(ex.Text, helpWidth-6) {
-				b.WriteString("      " + line + "\n")
-			}
-		}
-	}
+	return list
 }

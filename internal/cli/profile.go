@@ -31,7 +31,5 @@ func (e *Env) Profile(flows uint64) {
 		}
 		b = append(strconv.AppendFloat(b, rate, 'f', 6, 64), '\n')
 	}
-	if _, err := e.Stderr.Write(b); err != nil {
-		return // nowhere left to say so
-	}
+	e.stderr(string(b))
 }

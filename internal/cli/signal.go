@@ -22,35 +22,23 @@ func Interrupted(ctx context.Context) os.Signal {
 	return nil
 }
 
-// signals makes the context of a process: without Signals in the Spec nothing is caught and every signal does what it does
-// by default. After the first caught signal the default is back, so that a second one ends a program stuck in a read.
-func signals(s *Spec) (context.Context, func()) {
+// notify makes the context of a process: without Signals in the Spec nothing is caught and every signal does what it does by
+// default. The first caught signal restores the default, so that a second one ends a program stuck in a read.
+func notify(s *Spec) context.Context {
 	if s.IgnoreSIGPIPE {
-		// Caught rather than ignored: commands we start must get the default action.
+		// Caught rather than ignored: the commands we start must get the default action.
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	}
 	if len(s.Signals) == 0 {
-		return context.Background(), func() {}
+		return context.Background()
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	ch := make(chan os.Signal, 1)
-	done := make(chan struct{})
 	signal.Notify(ch, s.Signals...)
 	go func() {
-		defer close(done)
-		if sig, ok := <-ch; ok {
-			signal.Stop(ch)
-			cancel(signalled{sig})
-		}
-	}()
-	return ctx, func() {
+		sig := <-ch
 		signal.Stop(ch)
-		select {
-		case <-done:
-		default:
-			close(ch)
-			<-done
-		}
-		cancel(nil)
-	}
+		cancel(signalled{sig})
+	}()
+	return ctx
 }

@@ -9,41 +9,43 @@ import (
 	"context"
 	"io"
 	"os"
+
+	"flowtools/internal/clib"
 )
 
 // Spec describes one tool. Tool packages export a function returning a fresh Spec whose flags are bound to a fresh options
-// struct, so a Spec serves one run.
+// struct: a Spec serves one run.
 type Spec struct {
 	Name     string   // "flow-cat"
-	Summary  string   // one line for help, manual page and completion, lower case, no stop
-	Usage    []string // synopsis lines after "Usage: NAME "; nil: derived from Flags and Operands
+	Summary  string   // one line for help, manual page and completion: lower case, no stop
+	Usage    []string // synopsis lines after "Usage: NAME "; nil: made from Flags and Operands
 	Operands string   // "[file|directory|- ...]"; "" when none are taken
 	Flags    []Flag   // in the order of the help; -h is added unless NoHelp is set or a flag takes the letter
 
-	MaxOperands int // operands accepted; one more is `Extra arguments starting with X.`, status 1; -1: any number
+	MaxOperands int // one more is `Extra arguments starting with X.`, status 1; -1: any number
 	HelpExit    int // status of -h
 	UsageExit   int // status after an unknown option or a missing value
 
-	Stdout     bool // all usage text goes to standard output (fprobe)
-	HelpStdout bool // the text of -h goes to standard output and is the bare usage; that of a bad option to standard error
-
-	NoHelp     bool              // -h is no option here (flow-filter): it is an unknown one
+	Stdout     bool              // all usage text goes to standard output (fprobe)
+	HelpStdout bool              // -h prints the bare usage lines on standard output; a bad option on standard error (the former Python scripts)
+	NoHelp     bool              // -h is no option here: it is an unknown one (flow-filter)
 	NoPermute  bool              // the first operand ends the options, with or without POSIXLY_CORRECT (the former Python scripts)
-	Persistent bool              // -h and bad options do not end the run: the rest is parsed, operands are checked, then status HelpExit
-	MoreHelp   func(w io.Writer) // with Persistent: printed by the second and each later -h or bad option in place of the usage
-	Once       bool              // an option may be given once only, except those marked Many
-	BadOption  string            // message for any bad option in place of getopt's diagnostics ("Wrong parameters")
-	Signals    []os.Signal       // each cancels the context of Run; the second one kills (see Interrupted)
-	Progress   ProgressFunc      // progress.Bar, in tools that show progress; see Env.Progress
+	Persistent bool              // -h and bad options print the usage and parsing goes on; after the check of operands status HelpExit (flow-stat, flow-report)
+	MoreHelp   func(w io.Writer) // with Persistent: what the second and each later -h or bad option prints in place of the usage
+	Once       bool              // options may not be repeated, but for those marked Many (fprobe)
+	BadOption  string            // message for any bad option in place of getopt's ("Wrong parameters", fprobe)
 
-	IgnoreSIGPIPE bool // writing to a closed pipe is an error, not death; child processes still get the default action
+	IgnoreSIGPIPE bool         // writing to a closed pipe is an error, not death
+	Signals       []os.Signal  // each cancels the context of Run (see Interrupted); a second one kills
+	Progress      ProgressFunc // progress.Bar, in tools that show progress; see Env.Progress
 
-	Description string    // manual page: paragraphs, separated by blank lines
+	Description string    // manual page: text
+	Notes       string    // after the options in help and manual page: text
 	Examples    []Example // help and manual page
-	Files       []string  // manual page: "NAME: what it is"
+	ExitText    string    // manual page, exit status: text
+	Files       []string  // manual page: "NAME" or "NAME: what it is"
+	Environment []string  // manual page, likewise: EnvTZ, EnvSysconf, ...
 	SeeAlso     []string  // manual page: "flow-print(1)"
-	ExitText    string    // manual page: exit status
-	Notes       string    // after the options in help and manual page: paragraphs; indented lines are kept as they are
 
 	Run func(ctx context.Context, env *Env) error
 }
@@ -79,7 +81,7 @@ func Count(letter byte, long string, p *int, help string) Flag {
 
 // Int is an option whose value goes through C's atoi: never an error, 0 without digits, trailing text ignored.
 func Int(letter byte, long, arg string, p *int, help string) Flag {
-	return Flag{Letter: letter, Long: long, Arg: arg, Help: help, Set: func(s string) error { *p = atoi(s); return nil }}
+	return Flag{Letter: letter, Long: long, Arg: arg, Help: help, Set: func(s string) error { *p = int(clib.Atoi(s)); return nil }}
 }
 
 // Text is an option with any text as value.
@@ -102,30 +104,4 @@ func Func(letter byte, long, arg string, set func(string) error, help string) Fl
 // Refused is a hidden option that the original's parser accepts and then answers with the usage and status 1; arg "" takes no value.
 func Refused(letter byte, arg string) Flag {
 	return Flag{Letter: letter, Arg: arg, Hidden: true, Set: func(string) error { return Usage(1) }}
-}
-
-// atoi is C's: blanks, sign, decimal digits, clamped to a long and cut to an int.
-func atoi(s string) int {
-	i := 0
-	for i < len(s) && (s[i] == ' ' || '\t' <= s[i] && s[i] <= '\r') {
-		i++
-	}
-	neg := false
-	if i < len(s) && (s[i] == '-' || s[i] == '+') {
-		neg = s[i] == '-'
-		i++
-	}
-	const limit = 1 << 63
-	var n uint64
-	for ; i < len(s) && '0' <= s[i] && s[i] <= '9'; i++ {
-		if n > limit/10 {
-			n = limit
-			continue
-		}
-		n = min(n*10+uint64(s[i]-'0'), limit)
-	}
-	if neg {
-		return int(int32(-n))
-	}
-	return int(int32(min(n, limit-1)))
 }
