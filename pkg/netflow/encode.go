@@ -1,7 +1,9 @@
 package netflow
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"flowtools/pkg/flow"
 )
@@ -18,6 +20,7 @@ type Encoder struct {
 
 	head  Header // of the PDU under construction; Count records are in buf
 	wants bool   // the engine is part of the header
+	same  []window
 	buf   [MaxPDU]byte
 
 	sequence map[uint16]uint32 // by engine: flows encoded so far
@@ -42,10 +45,53 @@ func NewEncoder(v flow.Version, m Mode, emit func(pdu []byte) error) (*Encoder, 
 	if m == Compat && l.Version == (flow.Version{Export: 8, Agg: 8}) {
 		except = flow.Prot.Set() // Compat: golden flow-fanout/v8.5-to-v8.8-bytes
 	}
-	return &Encoder{
+	e := &Encoder{
 		layout: l, pdu: p, plan: flow.NewPlan(p.layout, l, except), emit: emit,
 		wants: p.head != head1, sequence: make(map[uint16]uint32),
-	}, nil
+	}
+	heads := flow.TimeFields
+	if e.wants {
+		heads |= flow.Fields(flow.EngineType, flow.EngineID)
+	}
+	e.same = windows(l, heads)
+	return e, nil
+}
+
+// window is up to 8 octets of a record.
+type window struct {
+	at   int
+	mask uint64
+}
+
+// windows covers the fields of set, so that records can be compared in a few words.
+func windows(l *flow.Layout, set flow.FieldSet) []window {
+	type span struct{ off, width int }
+	var spans []span
+	for f := range set.All() {
+		off, width := l.Offset(f)
+		spans = append(spans, span{off, width})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return a.off - b.off })
+	var ws []window
+	for _, s := range spans {
+		if n := len(ws); n == 0 || s.off+s.width > ws[n-1].at+8 {
+			ws = append(ws, window{at: min(s.off, l.Size-8)})
+		}
+		w := &ws[len(ws)-1]
+		w.mask |= (1<<(8*s.width) - 1) << (8 * (s.off - w.at))
+	}
+	return ws
+}
+
+// sameHead reports whether two records say the same in the header of a PDU.
+func (e *Encoder) sameHead(a, b flow.Record) bool {
+	for i := range e.same {
+		w := &e.same[i]
+		if (binary.LittleEndian.Uint64(a[w.at:])^binary.LittleEndian.Uint64(b[w.at:]))&w.mask != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // Layout returns the layout of the records that e takes.
@@ -98,9 +144,7 @@ func (e *Encoder) Write(b *flow.Batch) error {
 		}
 		// The run of records that go into this PDU with the first one.
 		n, room := 1, min(e.pdu.max-h.Count, len(data)/size)
-		first := h
-		first.Count = 0
-		for n < room && e.headOf(data[n*size:n*size+size]) == first {
+		for n < room && e.sameHead(data[:size], data[n*size:n*size+size]) {
 			n++
 		}
 		at := headSizes[e.pdu.head] + h.Count*e.pdu.layout.Size
