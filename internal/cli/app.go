@@ -16,17 +16,19 @@ import (
 // option is one flag as urfave/cli and, below it, the standard flag package see it. urfave's own GenericFlag would do, but
 // runs a regular expression over every name.
 type option struct {
-	name string
-	bare bool
-	set  func(string) error
-	seen int
+	names []string // one; a slice because urfave asks for it again and again
+	bare  bool
+	set   func(string) error
+	seen  int
 }
 
-func (o *option) Apply(fs *flag.FlagSet) error { fs.Var(o, o.name, ""); return nil }
-func (o *option) Names() []string              { return []string{o.name} }
+func (o *option) Apply(fs *flag.FlagSet) error { fs.Var(o, o.names[0], ""); return nil }
+func (o *option) Names() []string              { return o.names }
 func (o *option) IsSet() bool                  { return o.seen > 0 }
 func (o *option) IsBoolFlag() bool             { return o.bare }
-func (o *option) String() string               { return o.name }
+
+// String is part of both interfaces; the flag package calls it on a zero option, too.
+func (o *option) String() string { return strings.Join(o.names, "") }
 
 func (o *option) Set(v string) error {
 	o.seen++
@@ -139,7 +141,7 @@ func (d defect) text(about string) string {
 
 // add makes a flag known to urfave and to the normaliser.
 func (in *invocation) add(flags []urfave.Flag, f *Flag) []urfave.Flag {
-	o := &option{name: f.key(), bare: f.Arg == ""}
+	o := &option{names: []string{f.key()}, bare: f.Arg == ""}
 	o.set = func(v string) error {
 		if in.spec.Once && !f.Many && o.seen > 1 {
 			in.env.stderr("Option `" + f.shown() + "': repeat not allowed\n")
@@ -175,7 +177,7 @@ func (in *invocation) app() *urfave.App {
 	for i := range own {
 		flags = in.add(flags, &own[i])
 	}
-	flags = append(flags, &option{name: defectKey, set: func(v string) error {
+	flags = append(flags, &option{names: []string{defectKey}, set: func(v string) error {
 		in.stop = in.defect(v)
 		return in.stop
 	}})

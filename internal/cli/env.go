@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"flowtools/internal/cdate"
 )
 
 // Env is all a tool sees of the world. The zero value is usable in tests: no input, output discarded, an empty
@@ -29,6 +31,7 @@ type Env struct {
 	Log       func(text string) // when set, messages go here and not to Stderr (syslog); text has no prefix
 
 	spec  *Spec
+	zone  *cdate.Zone
 	out   *bufio.Writer
 	start time.Time
 }

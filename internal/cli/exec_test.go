@@ -19,13 +19,13 @@ import (
 
 // sample is a tool with one of each kind of option. What happened is left in its fields.
 type sample struct {
-	format, level, verbose int
-	wide                   bool
-	comment, file          string
-	order                  []string
-	err                    error // returned by run
-	args                   []string
-	ran                    bool
+	format, verbose int
+	wide            bool
+	comment, file   string
+	order           []string
+	err             error // returned by run
+	args            []string
+	ran             bool
 }
 
 func (s *sample) spec() *Spec {
