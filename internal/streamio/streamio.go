@@ -191,3 +191,19 @@ func Warn(env *cli.Env, in *ftfile.Reader) {
 		env.Warn("%v", err)
 	}
 }
+
+// ParseVersion reads the value of -V: N or N.M, cut to 16 and 8 bits; agg tells
+// whether an M was there. What follows is ignored.
+func ParseVersion(s string) (v flow.Version, agg bool, err error) {
+	n, m, fields := clib.ScanVersion(s)
+	if fields == 0 {
+		return v, false, errors.New("Version scan failed")
+	}
+	return flow.Version{Export: uint16(n), Agg: uint8(m)}, fields == 2, nil
+}
+
+// VersionError makes the chain of messages for a record version that cannot be
+// written.
+func VersionError(err error) error {
+	return fmt.Errorf("%w\nUnsupported record type\nftio_set_ver(): failed", err)
+}

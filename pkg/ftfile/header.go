@@ -122,6 +122,30 @@ func (h *Header) Mark(ts ...Tag) {
 	}
 }
 
+// Carry copies the fields among ts that are present in from.
+func (h *Header) Carry(from *Header, ts ...Tag) {
+	for _, t := range ts {
+		if !from.Has(t) {
+			continue
+		}
+		switch t {
+		case TagVendor:
+			h.Vendor = from.Vendor
+		case TagAggVersion:
+			h.AggVersion = from.AggVersion
+		case TagHostname:
+			h.Hostname = from.Hostname
+		case TagComments:
+			h.Comments = from.Comments
+		default:
+			if p := h.counter(t); p != nil {
+				*p = *from.counter(t)
+			}
+		}
+		h.Mark(t)
+	}
+}
+
 // Order returns the byte order of the stream; an unknown order byte is little.
 func (h *Header) Order() flow.Order {
 	if h.OrderByte == byte(flow.BigEndian) {
