@@ -1,6 +1,9 @@
 package cli
 
-import "flowtools/internal/cdate"
+import (
+	"flowtools/internal/cdate"
+	"flowtools/internal/sym"
+)
 
 // Zone is the zone of local times, from TZ or the system. It is looked up once.
 func (e *Env) Zone() *cdate.Zone {
@@ -9,4 +12,11 @@ func (e *Env) Zone() *cdate.Zone {
 		e.zone = cdate.LoadZone(tz, set)
 	}
 	return e.zone
+}
+
+// Config is the path of a default file named relative to SYSCONFDIR: "cfg/filter.cfg", "sym/asn.sym". There need not be
+// such a file; the path is then the one to name in a message.
+func (e *Env) Config(rel string) string {
+	path, _ := sym.Sysconf(e.LookupEnv, rel)
+	return path
 }

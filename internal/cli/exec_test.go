@@ -557,3 +557,20 @@ func BenchmarkExec(b *testing.B) {
 		}
 	}
 }
+
+func TestZoneAndConfig(t *testing.T) {
+	vars := map[string]string{"TZ": "XYZ3:30", "FLOW_TOOLS_SYSCONFDIR": "/nonexistent/etc"}
+	s := &Spec{Name: "flow-z", Run: func(_ context.Context, env *Env) error {
+		if got := env.Zone().Strftime("%Y-%m-%d %H:%M %Z", 86400); got != "1970-01-01 20:30 XYZ" {
+			t.Errorf("zone: %s", got)
+		}
+		if env.Zone() != env.Zone() {
+			t.Error("the zone is not kept")
+		}
+		if got := env.Config("cfg/filter.cfg"); got != "/nonexistent/etc/cfg/filter.cfg" {
+			t.Errorf("Config: %s", got)
+		}
+		return nil
+	}}
+	execute(s, &Env{LookupEnv: func(name string) (string, bool) { v, ok := vars[name]; return v, ok }})
+}
