@@ -138,7 +138,7 @@ func AllFields() iter.Seq[Field] { return KnownFields.All() }
 type FieldSet uint64
 
 // KnownFields holds every field of the registry.
-const KnownFields FieldSet = 1<<NumFields - 1&^(1<<11|1<<14|1<<15)
+const KnownFields = FieldSet(1<<NumFields-1) &^ (1<<11 | 1<<14 | 1<<15)
 
 // TimeFields are the fields that the absolute time of a flow is computed from.
 const TimeFields = FieldSet(1<<UnixSecs | 1<<UnixNsecs | 1<<SysUptime)
