@@ -20,3 +20,13 @@ func (e *Env) Config(rel string) string {
 	path, _ := sym.Sysconf(e.LookupEnv, rel)
 	return path
 }
+
+// Symbols is the symbol table of a name (sym.TCPPort, ...), for the tools that print names. A table that cannot be read is
+// reported and empty: its values stay numbers.
+func (e *Env) Symbols(name string) *sym.Table {
+	t, err := sym.Open(e.LookupEnv, name)
+	if err != nil {
+		e.Warn("%v", err)
+	}
+	return t
+}
