@@ -18,7 +18,7 @@ func (s *Spec) Completion(shell string) (script string, ok bool) {
 // function is the name of the tool's function in a script.
 func (s *Spec) function() string { return "_" + strings.ReplaceAll(s.Name, "-", "_") }
 
-// brief is the first clause of a help text, without what a script would have to escape.
+// brief is the first clause of a help text, shortened, without what a script would have to escape.
 func brief(help string) string {
 	if i := strings.IndexAny(help, ";("); i > 0 {
 		help = help[:i]
@@ -26,10 +26,18 @@ func brief(help string) string {
 	if i := strings.Index(help, ". "); i > 0 {
 		help = help[:i]
 	}
-	return strings.TrimSpace(clean.Replace(help))
+	return fold(unquoted(help), 60)[0]
 }
 
-var clean = strings.NewReplacer("'", "", `"`, "", "[", "", "]", "", ":", "", "`", "", `\`, "", "$", "", "\n", " ")
+// unquoted is text without the characters that mean something in a script.
+func unquoted(s string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune("'\"`[]:\\$\n", r) {
+			return -1
+		}
+		return r
+	}, s)
+}
 
 // bash writes a function for complete -F. Values may be glued to their option or stand apart; --name=value arrives split at
 // the "=", which is a word break there.
@@ -63,7 +71,7 @@ func (s *Spec) bash() string {
 			b.WriteString("    " + name + ") return ;;\n")
 		}
 	}
-	b.WriteString("    esac\n    if [[ $cur == -?* || $cur == - ]]; then\n" +
+	b.WriteString("    esac\n    if [[ $cur == -* ]]; then\n" +
 		"        mapfile -t COMPREPLY < <(compgen -W '" + words.String()[1:] + "' -- \"$cur\")\n")
 	if s.MaxOperands != 0 {
 		b.WriteString("    else\n        compopt -o filenames\n        mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n")
@@ -81,7 +89,7 @@ func (s *Spec) zsh() string {
 		b.WriteString(" \\\n        ")
 		action := ""
 		if f.Arg != "" {
-			action = ":" + clean.Replace(f.Arg) + ":"
+			action = ":" + unquoted(f.Arg) + ":"
 			switch {
 			case f.Files:
 				action += "_files"
@@ -95,6 +103,8 @@ func (s *Spec) zsh() string {
 			glue, long = "+", "="
 		}
 		switch {
+		case f.Letter != 0 && f.Long != "" && f.Many:
+			b.WriteString("'*'{" + f.shown() + glue + ",--" + f.Long + long + "}'" + tail)
 		case f.Letter != 0 && f.Long != "":
 			b.WriteString("'(" + f.shown() + " --" + f.Long + ")'{" + f.shown() + glue + ",--" + f.Long + long + "}'" + tail)
 		case f.Letter != 0:
@@ -104,7 +114,7 @@ func (s *Spec) zsh() string {
 		}
 	}
 	if s.MaxOperands != 0 {
-		b.WriteString(" \\\n        '*:" + "operand:_files'")
+		b.WriteString(" \\\n        '*:operand:_files'")
 	}
 	b.WriteString("\n}\nif [ \"$funcstack[1]\" = " + fn + " ]; then\n    " + fn + " \"$@\"\nelse\n    compdef " + fn + " " + s.Name + "\nfi\n")
 	return b.String()

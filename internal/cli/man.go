@@ -19,13 +19,12 @@ const (
 func (s *Spec) Man() string {
 	m := &roff{}
 	m.line(".TH " + strings.ToUpper(s.Name) + ` 1 "" flowtools "flowtools manual"`)
+	m.line(".nh", ".ad l") // hyphens and wide gaps would be misread in commands
 	m.section("NAME")
 	m.text(s.Name + " - " + s.Summary)
 	m.section("SYNOPSIS")
-	// Adjusted lines and hyphens would be misread here; groups in brackets stay together.
-	m.line(".ad l", ".nh", ".HP")
+	m.line(".HP")
 	m.line(bold(s.Name) + " " + unbroken(strings.Join(s.synopsis(), " ")))
-	m.line(".ad", ".hy")
 	if s.Description != "" {
 		m.section("DESCRIPTION")
 		m.prose(s.Description)
@@ -98,6 +97,9 @@ func (m *roff) section(name string) { m.line(".SH " + name) }
 
 // text writes words to fill lines with.
 func (m *roff) text(s string) {
+	if s == "" {
+		return // an empty line would show
+	}
 	for _, l := range fold(s, helpWidth) {
 		m.line(guard(escape(l)))
 	}

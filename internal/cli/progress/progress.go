@@ -40,6 +40,7 @@ func (b *bar) Add(n int64) {
 			progressbar.OptionThrottle(100*time.Millisecond),
 			progressbar.OptionSetWidth(20),
 			progressbar.OptionClearOnFinish(),
+			progressbar.OptionSetSpinnerChangeInterval(0), // no goroutine: it turns as we add
 			progressbar.OptionSetPredictTime(b.total > 0),
 		)
 	}

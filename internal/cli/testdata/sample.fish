@@ -1,0 +1,13 @@
+# fish completion for flow-sample
+complete -c flow-sample -s f -l format -x -d 'format'
+complete -c flow-sample -s w -l wide -d 'wide layout'
+complete -c flow-sample -s C -x -d 'comment'
+complete -c flow-sample -s o -l output -r -F -d 'output file'
+complete -c flow-sample -s v -l verbose -d 'say more'
+complete -c flow-sample -s m -l mask -x -d 'mask'
+complete -c flow-sample -l strict -d 'be strict'
+complete -c flow-sample -s b -l byte-order -x -a 'big little' -d 'byte order of what is written'
+complete -c flow-sample -s Z -x -d 'quotes and , brackets, a n and HOME'
+complete -c flow-sample -l an-option-with-a-long-name -x -d 'many words many words many words many words many words many'
+complete -c flow-sample -s h -l help -d 'print the usage'
+complete -c flow-sample -l version -d 'print the version'
