@@ -231,7 +231,7 @@ func TestBuiltin(t *testing.T) {
 	if v, ok := Builtin(TCPPort).Value("HTTPS"); !ok || v != 443 {
 		t.Errorf("https is %d", v)
 	}
-	if Builtin(TCPPort) != Builtin(TCPPort) {
+	if first, again := Builtin(TCPPort), Builtin(TCPPort); first != again {
 		t.Error("a table is read twice")
 	}
 	for _, name := range []string{IPProt, TCPPort, IPType} {
