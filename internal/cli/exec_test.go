@@ -564,7 +564,7 @@ func TestZoneAndConfig(t *testing.T) {
 		if got := env.Zone().Strftime("%Y-%m-%d %H:%M %Z", 86400); got != "1970-01-01 20:30 XYZ" {
 			t.Errorf("zone: %s", got)
 		}
-		if env.Zone() != env.Zone() {
+		if first := env.Zone(); first != env.Zone() {
 			t.Error("the zone is not kept")
 		}
 		if got := env.Config("cfg/filter.cfg"); got != "/nonexistent/etc/cfg/filter.cfg" {
