@@ -235,6 +235,9 @@ func (s *source) damage() error {
 
 // fill reads the next records into b; false at the end.
 func (s *source) fill(b *slab) bool {
+	if s.ended {
+		return false
+	}
 	n := copy(b.mem, s.carry)
 	s.carry = s.carry[:0]
 	// Compat: a wrong checksum costs the last record even if the data are whole
