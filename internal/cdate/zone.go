@@ -13,11 +13,16 @@ import (
 	"sync/atomic"
 )
 
-const (
-	zoneDir    = "/usr/share/zoneinfo"
-	localtime  = "/etc/localtime"
-	posixrules = "posixrules" // dates for daylight names without rules
-)
+// A database is where zone files lie.
+type database struct {
+	dir       string
+	localtime string // the file that an unset TZ means
+}
+
+var system = database{"/usr/share/zoneinfo", "/etc/localtime"}
+
+// posixrules is the zone file with dates for daylight names without rules.
+const posixrules = "posixrules"
 
 // A span is a stretch of time with one offset.
 type span struct {
@@ -31,7 +36,7 @@ type span struct {
 // for a cache and may be used by several goroutines.
 type Zone struct {
 	spans []span // ascending and adjoining; spans[0].from is the least int64
-	rules *rules // in force before and after the spans; nil: they cover all time
+	rules *rules // in force after the spans; nil: they cover all time
 	last  atomic.Pointer[span]
 }
 
@@ -49,33 +54,35 @@ func UTC() *Zone {
 // The zone files are the system's and only those: a machine without them shows
 // UTC from every tool, date(1) and ours alike (and no copy of 450 kB sits in each
 // binary).
-func LoadZone(tz string, set bool) *Zone {
+func LoadZone(tz string, set bool) *Zone { return system.zone(tz, set) }
+
+func (d database) zone(tz string, set bool) *Zone {
 	if !set {
-		tz = localtime
+		tz = d.localtime
 	}
 	tz = strings.TrimPrefix(tz, ":")
 	if tz == "" {
 		return UTC()
 	}
-	if z := loadFile(tz); z != nil {
+	if z := d.load(tz); z != nil {
 		return z
 	}
-	if tz == localtime {
+	if tz == d.localtime {
 		return UTC()
 	}
 	r := parsePOSIX(tz)
 	if r.bare {
-		if z := loadFile(posixrules); z != nil {
+		if z := d.load(posixrules); z != nil {
 			return z.borrow(r)
 		}
 	}
 	return fromRules(r)
 }
 
-// loadFile reads a zone file; nil if there is none or it is not one.
-func loadFile(name string) *Zone {
+// load reads a zone file; nil if there is none or it is not one.
+func (d database) load(name string) *Zone {
 	if !filepath.IsAbs(name) {
-		name = filepath.Join(zoneDir, name)
+		name = filepath.Join(d.dir, name)
 	}
 	// Only regular files: opening a pipe or a device that TZ names could hang.
 	if st, err := os.Stat(name); err != nil || !st.Mode().IsRegular() || st.Size() > 1<<20 {
@@ -98,11 +105,10 @@ func fromRules(r *rules) *Zone {
 		return &Zone{spans: []span{s}}
 	}
 	z := &Zone{rules: r}
-	start := daysSince1970(firstYear, 1, 1) * 86400
-	first := r.span(start)
-	first.from = start
+	first := r.span(-1)
+	first.from = math.MinInt64
 	z.spans = append(z.spans, first)
-	z.extend(firstYear, start)
+	z.extend(firstYear, math.MinInt64)
 	return z
 }
 
@@ -170,7 +176,7 @@ func (z *Zone) Offset(sec int64) (off int, name string, isDST bool) {
 }
 
 func (z *Zone) find(sec int64) *span {
-	if z.rules != nil && (sec < z.spans[0].from || sec >= z.spans[len(z.spans)-1].to) {
+	if z.rules != nil && sec >= z.spans[len(z.spans)-1].to {
 		s := z.rules.span(sec)
 		return &s
 	}
