@@ -41,6 +41,7 @@ func texts(s *Spec) map[string]string {
 		"short-help.txt": s.help(shortHelp),
 		"full-help.txt":  s.help(fullHelp),
 		"sample.1":       s.Man(),
+		"sample.md":      s.Markdown(),
 	}
 	for _, shell := range []string{"bash", "zsh", "fish"} {
 		list["sample."+shell], _ = s.Completion(shell)

@@ -180,27 +180,30 @@ func (f *Flag) shown() string {
 	return "--" + f.Long
 }
 
-// row writes a line of the option table, or more when the text needs them.
-func (f *Flag) row(b *strings.Builder) {
-	name := "  "
-	if f.Letter == 0 {
-		name += blanks(4)
-	} else {
-		name += f.shown()
-	}
-	if f.Letter != 0 && f.Long != "" {
-		name += ", "
+// name is a flag with its forms and value: "-f, --format=n"; a long form alone is indented to stand below others.
+func (f *Flag) name() string {
+	name := blanks(4)
+	if f.Letter != 0 {
+		name = f.shown()
+		if f.Long != "" {
+			name += ", "
+		}
 	}
 	if f.Long != "" {
 		name += "--" + f.Long
 	}
-	if f.Arg != "" {
-		if f.Long != "" {
-			name += "=" + f.Arg
-		} else {
-			name += " " + f.Arg
-		}
+	switch {
+	case f.Arg == "":
+		return name
+	case f.Long != "":
+		return name + "=" + f.Arg
 	}
+	return name + " " + f.Arg
+}
+
+// row writes a line of the option table, or more when the text needs them.
+func (f *Flag) row(b *strings.Builder) {
+	name := "  " + f.name()
 	at := len(name)
 	b.WriteString(name)
 	if at+2 > helpColumn {
