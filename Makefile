@@ -10,11 +10,10 @@ GOLDENS   ?= ../shared/goldens/run
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
 
-VERSION   := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 # urfave_cli_no_docs leaves out urfave's own man page writer: 0.5 ms of start-up less.
 TAGS      := urfave_cli_no_docs
 GOFLAGS   := -trimpath -tags=$(TAGS)
-LDFLAGS   := -s -w -X flowtools/internal/cli.release=$(VERSION)
+LDFLAGS   := -s -w
 export CGO_ENABLED ?= 0
 
 COMMANDS  := $(notdir $(wildcard cmd/*))
