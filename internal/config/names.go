@@ -1,12 +1,18 @@
 package config
 
-import "flowtools/internal/clib"
+import (
+	"fmt"
+	"strings"
+
+	"flowtools/internal/clib"
+)
 
 // Names is one name space of a file: its primitives, definitions or actions by
 // name, compared without regard to ASCII case, in file order. The zero value is
 // empty.
 type Names[T any] struct {
 	list  []*T
+	names []string // as written
 	index map[string]*T
 }
 
@@ -25,6 +31,7 @@ func (n *Names[T]) Define(l *Line, what string) (name string, v *T) {
 	}
 	n.index[clib.Fold(name)] = v
 	n.list = append(n.list, v)
+	n.names = append(n.names, name)
 	return name, v
 }
 
@@ -32,6 +39,19 @@ func (n *Names[T]) Define(l *Line, what string) (name string, v *T) {
 func (n *Names[T]) Find(name string) (v *T, ok bool) {
 	v, ok = n.index[clib.Fold(name)]
 	return v, ok
+}
+
+// Get is Find for a name the user asked for: the error says that file has no such
+// thing, and what it has. what says what the thing is.
+func (n *Names[T]) Get(file, what, name string) (*T, error) {
+	v, ok := n.Find(name)
+	switch {
+	case ok:
+		return v, nil
+	case len(n.names) == 0:
+		return nil, fmt.Errorf("%s: no %s %q, it has none", file, what, name)
+	}
+	return nil, fmt.Errorf("%s: no %s %q, only %s", file, what, name, strings.Join(n.names, ", "))
 }
 
 // All returns the things in file order.

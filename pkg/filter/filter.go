@@ -2,7 +2,6 @@ package filter
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"flowtools/internal/cdate"
@@ -88,17 +87,7 @@ func (f *File) Path() string { return f.path }
 // Definition returns the definition of that name, in any case. The error says
 // that there is none and which there are.
 func (f *File) Definition(name string) (*Definition, error) {
-	if d, ok := f.definitions.Find(name); ok {
-		return d, nil
-	}
-	var names []string
-	for _, d := range f.definitions.All() {
-		names = append(names, d.name)
-	}
-	if len(names) == 0 {
-		return nil, fmt.Errorf("%s: no filter-definition %q: the file has none", f.path, name)
-	}
-	return nil, fmt.Errorf("%s: no filter-definition %q, only %s", f.path, name, strings.Join(names, ", "))
+	return f.definitions.Get(f.path, "filter-definition", name)
 }
 
 // Definitions returns the definitions in file order.
