@@ -401,18 +401,45 @@ func TestProfile(t *testing.T) {
 }
 
 func TestProgressNeedsTerminal(t *testing.T) {
-	asked := false
-	s := &Spec{Name: "flow-p",
-		Progress: func(io.Writer, string, int64) Meter { asked = true; return idle{} },
-		Run:      func(_ context.Context, env *Env) error { env.Progress("x", 3).Add(1); return nil }}
-	execute(s, nil)
-	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	file, err := os.Create(filepath.Join(t.TempDir(), "file"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	if Exec(context.Background(), s, &Env{Stderr: f}, []string{"flow-p"}) != 0 || asked {
-		t.Errorf("asked for a progress bar: %t", asked)
+	defer file.Close()
+	r, pipe, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	defer pipe.Close()
+	terminal, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer terminal.Close()
+	for _, c := range []struct {
+		name     string
+		out, err io.Writer
+		want     bool
+	}{
+		{"terminal", file, terminal, true},
+		{"terminal, output elsewhere", &bytes.Buffer{}, terminal, true},
+		{"terminal and a pipe", pipe, terminal, false},
+		{"file", file, file, false},
+		{"buffer", file, &bytes.Buffer{}, false},
+	} {
+		asked := false
+		s := &Spec{Name: "flow-p",
+			Progress: func(io.Writer, string, int64) Meter { asked = true; return idle{} },
+			Run: func(_ context.Context, env *Env) error {
+				m := env.Progress("x", 3)
+				m.Add(1)
+				m.Done()
+				return nil
+			}}
+		if code := Exec(context.Background(), s, &Env{Stdout: c.out, Stderr: c.err}, []string{"flow-p"}); code != 0 || asked != c.want {
+			t.Errorf("%s: status %d, drawn %t, want %t", c.name, code, asked, c.want)
+		}
 	}
 }
 

@@ -1,13 +1,13 @@
 // Command gen writes what follows from the Specs of the tools: manual pages, shell completion and the option tables.
 //
-//	go run ./internal/gen          write docs
-//	go run ./internal/gen --check  fail if docs are not what would be written
+//	go run ./internal/gen         write docs
+//	go run ./internal/gen -check  fail if docs are not what would be written
 package main
 
 import (
 	"bytes"
-	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io/fs"
 	"os"
@@ -18,24 +18,13 @@ import (
 	"flowtools/internal/cli"
 )
 
-func main() { cli.Main(spec()) }
-
-type options struct {
-	dir   string
-	check bool
-}
-
-func spec() *cli.Spec {
-	o := &options{dir: "docs"}
-	return &cli.Spec{
-		Name:      "gen",
-		Summary:   "write manual pages, completion scripts and option tables of all tools",
-		UsageExit: 2,
-		Flags: []cli.Flag{
-			cli.File('o', "output", "dir", &o.dir, "folder to write to; docs by default"),
-			cli.Bool('c', "check", &o.check, "write nothing, fail if a file is missing, different or one too many"),
-		},
-		Run: o.run,
+func main() {
+	root := flag.String("o", "docs", "`folder` to write to")
+	check := flag.Bool("check", false, "write nothing, fail if a file is missing, different or one too many")
+	flag.Parse()
+	if err := run(*root, *check, tools()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
 }
 
@@ -76,17 +65,17 @@ func files(specs []*cli.Spec) (map[string]string, error) {
 	return list, nil
 }
 
-func (o *options) run(_ context.Context, env *cli.Env) error {
-	list, err := files(tools())
+// run brings root up to date with the Specs or, with check, reports where it is not.
+func run(root string, check bool, specs []*cli.Spec) error {
+	list, err := files(specs)
 	if err != nil {
 		return err
 	}
-	root := env.Path(o.dir)
 	stale, err := strays(root, list)
 	if err != nil {
 		return err
 	}
-	if o.check {
+	if check {
 		return drift(root, list, stale)
 	}
 	for _, path := range stale {
@@ -134,7 +123,7 @@ func drift(root string, list map[string]string, stale []string) error {
 		return nil
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errors.Join(append(errs, errors.New("run: go run ./internal/gen"))...)
+	return errors.Join(append(errs, errors.New("to write them: go run ./internal/gen"))...)
 }
 
 // write writes the files that differ.
