@@ -28,7 +28,7 @@ func Spec() *cli.Spec {
 		UsageExit: 1,
 		Flags: append(o.Flags("bd"),
 			cli.Int('n', "count", "count", &o.count, "number of records (default 1000)"),
-			cli.Func('V', "version", "version", o.setVersion, "record version: 1, 5, 6, 7, 1005 or 8.1 to 8.14 (default 5)"),
+			cli.Func('V', "record-version", "version", o.setVersion, "record version: 1, 5, 6, 7, 1005 or 8.1 to 8.14 (default 5)"),
 			streamio.LevelFlag(&o.Level)),
 		Description: "flow-gen writes a flow stream of made-up records to standard output. Record i (from 0) counts i+1 packets and octets; " +
 			"addresses, ports, interfaces, AS numbers and times step by one from record to record, so that every value tells its record.",
