@@ -47,22 +47,17 @@ type invocation struct {
 	stop  error // what ended the options
 }
 
-// builtin are the options every tool has besides its own; a tool's own long option of the same name takes precedence.
+// builtin are the options every tool has besides its own.
 func (in *invocation) builtin() []Flag {
 	s := in.spec
-	var own []Flag
-	if s.helpLetter() {
-		own = append(own, Flag{Letter: 'h', Many: true, Set: func(string) error { return in.help(shortHelp, s.HelpExit) }})
-	}
-	for _, f := range [...]Flag{
+	own := []Flag{
 		{Long: "help", Set: func(string) error { return in.help(fullHelp, s.UsageExit) }},
 		{Long: "version", Set: func(string) error { return in.show(s.Name + " (flowtools) " + version() + "\n") }},
 		{Long: "man", Hidden: true, Set: func(string) error { return in.show(s.Man()) }},
 		{Long: "completion", Arg: "shell", Hidden: true, Set: in.completion},
-	} {
-		if !s.hasLong(f.Long) {
-			own = append(own, f)
-		}
+	}
+	if s.helpLetter() {
+		own = append(own, Flag{Letter: 'h', Many: true, Set: func(string) error { return in.help(shortHelp, s.HelpExit) }})
 	}
 	return own
 }

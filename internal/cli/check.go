@@ -25,7 +25,7 @@ func (s *Spec) Check() error {
 	if s.MoreHelp != nil && !s.Persistent {
 		bad("MoreHelp without Persistent")
 	}
-	letters, longs := map[byte]bool{}, map[string]bool{"man": true, "completion": true, "help": true}
+	letters, longs := map[byte]bool{}, map[string]bool{"help": true, "version": true, "man": true, "completion": true}
 	for i := range s.Flags {
 		f := &s.Flags[i]
 		if f.Letter == 0 && f.Long == "" {

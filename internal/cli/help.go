@@ -103,15 +103,6 @@ func (s *Spec) helpLetter() bool {
 	return true
 }
 
-func (s *Spec) hasLong(name string) bool {
-	for i := range s.Flags {
-		if s.Flags[i].Long == name {
-			return true
-		}
-	}
-	return false
-}
-
 // listed are the flags shown to users, those every tool has included.
 func (s *Spec) listed() []Flag {
 	var list []Flag
@@ -125,12 +116,7 @@ func (s *Spec) listed() []Flag {
 		help.Letter = 'h'
 		help.Help = "print the usage; the long form with notes and examples"
 	}
-	for _, f := range [...]Flag{help, {Long: "version", Help: "print the version"}} {
-		if !s.hasLong(f.Long) {
-			list = append(list, f)
-		}
-	}
-	return list
+	return append(list, help, Flag{Long: "version", Help: "print the version"})
 }
 
 // synopsis is the usage lines behind the name: Usage or, without it, "[-hbg] [-f format] operands" made from the flags.
