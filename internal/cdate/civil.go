@@ -101,9 +101,9 @@ func (z *Zone) Civil(sec int64) Tm {
 // the fields given, which may lie outside their ranges (hour 25, day 0) and
 // carry over.
 //
-// A time that clocks skip counts in the offset before the gap (2:30 becomes
-// 3:30). Of a time they show twice C takes either, depending on earlier calls;
-// this is the choice of a process's first call.
+// A time that clocks skip becomes the one of the two possible readings that is
+// daylight time (2:30 is 3:30). Of a time they show twice C takes either,
+// depending on earlier calls; this is the choice of a process's first call.
 func (z *Zone) Mktime(year, month, day, hour, minute, sec int) int64 {
 	local := daysSince1970(year, month, day)*86400 + int64(hour)*3600 + int64(minute)*60 + int64(sec)
 	a, _, _ := z.Offset(local)
@@ -113,7 +113,14 @@ func (z *Zone) Mktime(year, month, day, hour, minute, sec int) int64 {
 		return first
 	}
 	second := local - int64(b)
-	if c, _, _ := z.Offset(second); c == b {
+	c, _, dst2 := z.Offset(second)
+	if c == b {
+		return second
+	}
+	if _, _, dst1 := z.Offset(first); dst1 != dst2 {
+		if dst1 {
+			return first
+		}
 		return second
 	}
 	return max(first, second)

@@ -213,23 +213,29 @@ func (r *rules) changes(year int) (begin, end int64) {
 	return r.start[0].at(year) - int64(r.offset[0]), r.start[1].at(year) - int64(r.offset[1])
 }
 
-// isDST tells whether daylight time is in force. C looks at the changes of the
-// UTC year only, which shows in zones whose change falls into another year there.
-func (r *rules) isDST(sec int64) bool {
-	if !r.dst {
-		return false
-	}
-	begin, end := r.changes(yearOf(sec))
+// isDST tells whether daylight time is in force between a year's changes.
+func isDST(sec, begin, end int64) bool {
 	if begin > end { // southern hemisphere
 		return sec < end || sec >= begin
 	}
 	return begin <= sec && sec < end
 }
 
-func (r *rules) span(sec int64) span {
-	half := 0
-	if r.isDST(sec) {
-		half = 1
+// half is standard or daylight time as a span without bounds.
+func (r *rules) half(dst bool) span {
+	if dst {
+		return span{off: r.offset[1], name: r.name[1], dst: true}
 	}
-	return span{off: r.offset[half], name: r.name[half], dst: half == 1}
+	return span{off: r.offset[0], name: r.name[0]}
+}
+
+// span is what is in force at a second. C looks at the changes of the UTC year
+// only, which shows in zones whose change falls into another year there, and
+// takes all years before 1970 for that one.
+func (r *rules) span(sec int64) span {
+	if !r.dst {
+		return r.half(false)
+	}
+	begin, end := r.changes(max(yearOf(sec), firstYear))
+	return r.half(isDST(sec, begin, end))
 }

@@ -54,8 +54,8 @@ const maxWidth = 1024
 
 // The conversions that the modifiers E and O do not go with.
 const (
-	notE = "aAbBdDeFgGhHIjklmMSUVwW%"
-	notO = "aAcCDFxXY%"
+	notE = "aAbBdDeFgGhHIjklmMSUVwW"
+	notO = "aAcDFxXY"
 )
 
 // A conv is one % conversion with its flags.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"slices"
 )
 
 // parseTZif reads a compiled zone file (RFC 8536), nil if it is none. Leap second
@@ -81,15 +82,16 @@ func (b *block) typeAt(i int) span {
 
 func (b *block) zone(footer string) *Zone {
 	// Before the first change: the first type that is not daylight time.
-	first := b.typeAt(0)
-	for i := 0; i < len(b.types)/6; i++ {
-		if t := b.typeAt(i); !t.dst {
-			first = t
-			break
-		}
+	types := make([]span, len(b.types)/6)
+	for i := range types {
+		types[i] = b.typeAt(i)
+	}
+	first := types[0]
+	if i := slices.IndexFunc(types, func(t span) bool { return !t.dst }); i >= 0 {
+		first = types[i]
 	}
 	first.from, first.to = math.MinInt64, math.MaxInt64
-	z := &Zone{spans: []span{first}}
+	z := &Zone{spans: append(make([]span, 0, len(b.index)+2*(lastYear-2037)), first)}
 	last := int64(math.MinInt64)
 	for i, typ := range b.index {
 		var sec int64
@@ -98,11 +100,11 @@ func (b *block) zone(footer string) *Zone {
 		} else {
 			sec = int64(int32(binary.BigEndian.Uint32(b.times[4*i:])))
 		}
-		if int(typ) >= len(b.types)/6 || i > 0 && sec <= last {
+		if int(typ) >= len(types) || i > 0 && sec <= last {
 			return nil
 		}
 		if sec > math.MinInt64 {
-			z.add(sec, b.typeAt(int(typ)))
+			z.add(sec, types[typ])
 		}
 		last = sec
 	}

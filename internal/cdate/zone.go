@@ -105,9 +105,9 @@ func fromRules(r *rules) *Zone {
 		return &Zone{spans: []span{s}}
 	}
 	z := &Zone{rules: r}
-	first := r.span(-1)
+	first := r.span(math.MinInt64 / 2)
 	first.from = math.MinInt64
-	z.spans = append(z.spans, first)
+	z.spans = append(make([]span, 0, 2*(lastYear-firstYear+2)), first)
 	z.extend(firstYear, math.MinInt64)
 	return z
 }
@@ -117,10 +117,13 @@ func (z *Zone) extend(year int, from int64) {
 	for ; year <= lastYear; year++ {
 		begin, end := z.rules.changes(year)
 		next := daysSince1970(year+1, 1, 1) * 86400
-		points := []int64{daysSince1970(year, 1, 1) * 86400, min(begin, end), max(begin, end)}
-		for _, p := range points {
-			if points[0] <= p && p < next && p > from {
-				z.add(p, z.rules.span(p))
+		start := daysSince1970(year, 1, 1) * 86400
+		if year == firstYear {
+			start = math.MinInt64 // its rules hold for all time before
+		}
+		for _, p := range []int64{start, min(begin, end), max(begin, end)} {
+			if start <= p && p < next && p > from {
+				z.add(p, z.rules.half(isDST(p, begin, end)))
 			}
 		}
 	}
@@ -142,13 +145,7 @@ func (z *Zone) add(from int64, s span) {
 // times. (glibc means the same but shifts the changes the wrong way.)
 func (z *Zone) borrow(r *rules) *Zone {
 	out := &Zone{rules: r}
-	half := func(dst bool) span {
-		if dst {
-			return span{off: r.offset[1], name: r.name[1], dst: true}
-		}
-		return span{off: r.offset[0], name: r.name[0]}
-	}
-	first := half(false)
+	first := r.half(false)
 	first.from = math.MinInt64
 	out.spans = append(out.spans, first)
 	if z.rules == nil {
@@ -158,7 +155,7 @@ func (z *Zone) borrow(r *rules) *Zone {
 		before := out.spans[len(out.spans)-1]
 		from := z.spans[i].from + int64(z.spans[i-1].off-before.off)
 		if from > before.from {
-			out.add(from, half(z.spans[i].dst))
+			out.add(from, r.half(z.spans[i].dst))
 		}
 	}
 	out.spans[len(out.spans)-1].to = z.spans[len(z.spans)-1].to
