@@ -82,7 +82,7 @@ func (s *Scanner) walk(dir string, depth int, found *[]Entry) error {
 				return err
 			}
 		case !info.Mode().IsRegular():
-			s.warn("not plain, skipping: %s", path)
+			s.warn("not plain, skipping: %s", name)
 		default:
 			s.file(path, name, info, found)
 		}
@@ -93,7 +93,7 @@ func (s *Scanner) walk(dir string, depth int, found *[]Entry) error {
 func (s *Scanner) file(path, name string, info fs.FileInfo, found *[]Entry) {
 	switch {
 	case s.Capture && !IsCapture(name):
-		s.warn("ignoring: %s", path)
+		s.warn("ignoring: %s", name)
 		return
 	case !s.Capture && !s.Open && strings.HasPrefix(name, PrefixOpen):
 		return

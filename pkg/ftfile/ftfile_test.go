@@ -44,7 +44,7 @@ func TestRoundTrip(t *testing.T) {
 	for _, v := range flow.Versions() {
 		l, _ := flow.LayoutOf(v)
 		for _, order := range []flow.Order{flow.LittleEndian, flow.BigEndian} {
-			for _, n := range []int{0, 1, 600, 3000} {
+			for _, n := range []int{0, 1, 600, 1800} {
 				want := flowtest.Random(l, n, uint64(n))
 				if v.Export == 1005 { // tags of streams in foreign order keep 16 bits
 					for r := range want.All() {
@@ -52,7 +52,11 @@ func TestRoundTrip(t *testing.T) {
 						l.PutUint(r, flow.DstTag, l.Uint(r, flow.DstTag)&0xffff)
 					}
 				}
-				for _, level := range []int{0, 1, 6, 9} {
+				levels := []int{0, 6}
+				if v.Export == 5 {
+					levels = []int{0, 1, 6, 9}
+				}
+				for _, level := range levels {
 					for _, jobs := range []int{1, 3} {
 						h := ftfile.NewHeader(v, ftfile.FlagStreaming)
 						h.OrderByte = byte(order)
@@ -601,7 +605,7 @@ func TestScan(t *testing.T) {
 	if diff := cmp.Diff([]string{"tmp-open", "sub/ft-c", "ft-b", "ft-link", "sub/deep/cf-d", "ft-a", "tmpdir/ft-e"}, got); diff != "" {
 		t.Error(diff)
 	}
-	if !strings.Contains(strings.Join(warned, "\n"), "ignoring: D/other") {
+	if !strings.Contains(strings.Join(warned, "\n"), "ignoring: other") {
 		t.Errorf("%q", warned)
 	}
 

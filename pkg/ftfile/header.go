@@ -102,14 +102,17 @@ type IfAlias struct {
 // NewHeader returns a little-endian stream version 3 header for records of
 // version v with the given flags.
 func NewHeader(v flow.Version, flags Flags) *Header {
-	return &Header{OrderByte: byte(flow.LittleEndian), Stream: 3, Version: v, Flags: flags, AggVersion: aggVersion(v)}
+	h := &Header{OrderByte: byte(flow.LittleEndian), Stream: 3, Flags: flags}
+	h.SetVersion(v)
+	return h
 }
 
-func aggVersion(v flow.Version) uint8 {
+// SetVersion makes v the record version, with its aggregation version.
+func (h *Header) SetVersion(v flow.Version) {
+	h.Version = v
 	if v.Export == 8 {
-		return flow.AggVersion
+		h.AggVersion = flow.AggVersion
 	}
-	return 0
 }
 
 // Has reports whether field t is present.

@@ -95,17 +95,12 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		}
 		*t.at = uint32(sec)
 	}
-	c := copier{options: o, env: env, header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming), sink: env.Stdout}
-	if o.out != "" {
-		f, err := os.OpenFile(env.Path(o.out), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
-		if err != nil {
-			return fmt.Errorf("open(%s): %w", o.out, ftfile.Reason(err))
-		}
-		defer f.Close()
-		info, err := f.Stat()
-		c.regular = err == nil && info.Mode().IsRegular()
-		c.sink = f
+	sink, err := streamio.OpenSink(env, o.out)
+	if err != nil {
+		return err
 	}
+	defer sink.Close()
+	c := copier{options: o, env: env, header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming), sink: sink}
 	all, err := inputs.Collect(env, env.Args, o.inputs)
 	if err != nil {
 		return err
@@ -179,17 +174,13 @@ func (c *copier) preload(all []inputs.Input, window span) ([]inputs.Input, error
 // copier writes the streams to one output.
 type copier struct {
 	*options
-	env     *cli.Env
-	header  *ftfile.Header // of the output
-	sink    outputFile
-	regular bool // the output is a regular file, completed at the end
-	out     *ftfile.Writer
-	start   uint32 // least and greatest raw times of the streams copied
-	end     uint32
-	streams int
+	env    *cli.Env
+	header *ftfile.Header // of the output
+	sink   *streamio.Sink
+	out    *ftfile.Writer
+	start  uint32 // least and greatest raw times of the streams copied
+	end    uint32
 }
-
-type outputFile interface{ Write([]byte) (int, error) }
 
 func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	var total int64
@@ -214,12 +205,14 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 		}
 	}
 	if c.out == nil {
-		if c.regular {
-			return errors.New("Set d_version and byte_order first\nftio_write_header(): failed")
+		if c.sink.Regular {
+			return streamio.ErrNothing
 		}
 		return errors.New("no flow stream to copy")
 	}
-	return c.complete()
+	return c.sink.Complete(c.out, c.header, func(h *ftfile.Header) {
+		h.Start, h.End, h.Flows = c.start, c.end, uint32(c.out.Flows())
+	})
 }
 
 // stream copies one stream, writing the output header before the first.
@@ -227,14 +220,12 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter cli.Meter)
 	defer in.Close()
 	h := in.Header()
 	if c.out == nil {
-		c.header.Version, c.start = h.Version, h.Start
-		if h.Version.Export == 8 {
-			c.header.AggVersion = flow.AggVersion
-		}
-		if c.regular {
+		c.header.SetVersion(h.Version)
+		c.start = h.Start
+		if c.sink.Regular {
 			c.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt)
 		}
-		out, err := c.CreateOn(c.sink, c.header)
+		out, err := c.CreateOn(c.sink.Writer, c.header)
 		if err != nil {
 			return err
 		}
@@ -244,7 +235,6 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter cli.Meter)
 		return errors.New("data version or sub version changed!")
 	}
 	c.start, c.end = min(c.start, h.Start), max(c.end, h.End)
-	c.streams++
 	live := in.Live
 	for b := range in.Batches() {
 		if err := c.out.Write(b); err != nil {
@@ -262,17 +252,6 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter cli.Meter)
 	}
 	streamio.Warn(c.env, in.Reader)
 	return nil
-}
-
-// complete ends the output; a regular file gets its final header.
-func (c *copier) complete() error {
-	if !c.regular {
-		return c.out.Close()
-	}
-	h := c.header
-	h.Start, h.End, h.Flows = c.start, c.end, uint32(c.out.Flows())
-	h.Flags = h.Flags&^ftfile.FlagStreaming | ftfile.FlagDone
-	return c.out.Finish(h)
 }
 
 // opener opens the streams in order, some of them ahead, so that compressed
