@@ -108,7 +108,16 @@ func (r *Report) Sort(c Column) {
 	if r.array != nil && c == Key1 || !r.sortable(c) {
 		return
 	}
+	r.SortFunc(func(w Row) uint64 { return w.rank(c) })
+}
+
+// SortFunc is Sort by a number that the caller makes of every row; flow-stat
+// sorts prefixes by their address alone.
+func (r *Report) SortFunc(rank func(Row) uint64) {
 	n := r.slots()
+	if n == 0 {
+		return
+	}
 	order := make([]uint32, n)
 	values := make([]uint64, n)
 	for i := range n {
@@ -117,7 +126,7 @@ func (r *Report) Sort(c Column) {
 		} else {
 			order[i] = r.at(i)
 		}
-		values[i] = r.row(order[i]).rank(c)
+		values[i] = rank(r.row(order[i]))
 	}
 	r.order = radixSort(order, values)
 }
