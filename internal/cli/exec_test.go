@@ -366,6 +366,9 @@ func TestZeroEnv(t *testing.T) {
 			return fmt.Errorf("%+v", env)
 		}
 		m := env.Progress("x", 1)
+		if m != nil {
+			return errors.New("a meter without terminal")
+		}
 		m.Add(1)
 		m.Done()
 		env.Text()
@@ -428,18 +431,58 @@ func TestProgressNeedsTerminal(t *testing.T) {
 		{"file", file, file, false},
 		{"buffer", file, &bytes.Buffer{}, false},
 	} {
-		asked := false
-		s := &Spec{Name: "flow-p",
-			Progress: func(io.Writer, string, int64) Meter { asked = true; return idle{} },
-			Run: func(_ context.Context, env *Env) error {
-				m := env.Progress("x", 3)
-				m.Add(1)
-				m.Done()
-				return nil
-			}}
-		if code := Exec(context.Background(), s, &Env{Stdout: c.out, Stderr: c.err}, []string{"flow-p"}); code != 0 || asked != c.want {
-			t.Errorf("%s: status %d, drawn %t, want %t", c.name, code, asked, c.want)
+		drawn := false
+		s := &Spec{Name: "flow-p", Run: func(_ context.Context, env *Env) error {
+			drawn = env.Progress("x", 3) != nil
+			return nil
+		}}
+		if code := Exec(context.Background(), s, &Env{Stdout: c.out, Stderr: c.err}, []string{"flow-p"}); code != 0 || drawn != c.want {
+			t.Errorf("%s: status %d, drawn %t, want %t", c.name, code, drawn, c.want)
 		}
+	}
+}
+
+func TestMeter(t *testing.T) {
+	var out bytes.Buffer
+	at := time.Unix(1000, 0)
+	meter := func(total int64) *Meter {
+		return &Meter{w: &out, now: func() time.Time { return at }, what: "copying", total: total, begun: at, due: at.Add(meterPatience)}
+	}
+	step := func(m *Meter, after time.Duration, n int64, want string) {
+		t.Helper()
+		out.Reset()
+		at = at.Add(after)
+		m.Add(n)
+		if out.String() != want {
+			t.Errorf("%q, want %q", out.String(), want)
+		}
+	}
+	m := meter(4e9)
+	step(m, 100*time.Millisecond, 1e8, "")
+	m.Done()
+	if out.Len() > 0 {
+		t.Errorf("a short run draws %q", out.String())
+	}
+	step(m, 900*time.Millisecond, 9e8, "\rcopying [=====               ] 25% 1.0 GB, 1.0 GB/s, 3 s left\x1b[K")
+	step(m, 50*time.Millisecond, 1, "")
+	step(m, 950*time.Millisecond, 5e9, "\rcopying [====================] 100% 6.0 GB, 3.0 GB/s, 0 s left\x1b[K")
+	out.Reset()
+	m.Done()
+	m.Done()
+	if out.String() != "\r\x1b[K" {
+		t.Errorf("Done writes %q", out.String())
+	}
+	m = meter(-1)
+	step(m, 2*time.Second, 1500, "\rcopying 1.5 kB, 750 B/s\x1b[K")
+	m = meter(10)
+	step(m, time.Second, 0, "\rcopying [                    ] 0% 0 B, 0 B/s, 0 s left\x1b[K")
+}
+
+func BenchmarkNoMeter(b *testing.B) {
+	var m *Meter
+	b.ReportAllocs()
+	for b.Loop() {
+		m.Add(1)
 	}
 }
 

@@ -35,9 +35,8 @@ type Spec struct {
 	Once       bool              // options may not be repeated, but for those marked Many (fprobe)
 	BadOption  string            // message for any bad option in place of getopt's ("Wrong parameters", fprobe)
 
-	IgnoreSIGPIPE bool         // writing to a closed pipe is an error, not death
-	Signals       []os.Signal  // each cancels the context of Run (see Interrupted); a second one kills
-	Progress      ProgressFunc // progress.Bar, in tools that show progress; see Env.Progress
+	IgnoreSIGPIPE bool        // writing to a closed pipe is an error, not death
+	Signals       []os.Signal // each cancels the context of Run (see Interrupted); a second one kills
 
 	Description string    // manual page: text
 	Notes       string    // after the options in help and manual page: text

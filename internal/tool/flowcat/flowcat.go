@@ -12,7 +12,6 @@ import (
 
 	"flowtools/internal/cdate"
 	"flowtools/internal/cli"
-	"flowtools/internal/cli/progress"
 	"flowtools/internal/inputs"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
@@ -48,8 +47,7 @@ func Spec() *cli.Spec {
 			cli.Text('t', "start", "time", &o.low, "only files that began at time or before; with -T: from -t to -T"),
 			cli.Text('T', "end", "time", &o.high, "only files that ended at time or later"),
 		}, o.Flags("bCdz")...),
-		Signals:  []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
-		Progress: progress.Bar,
+		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-cat copies the flow streams in files, directories (recursively, by capture start) and standard input to one stream of the same record version. " +
 			"Times may be given in many ways: \"2026-11-23 10:00\", \"yesterday\", \"2 hours ago\".",
 		ExitText: "1 when no stream could be read, when record versions differ, and when the output cannot be written; else 0.",
@@ -216,7 +214,7 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 }
 
 // stream copies one stream, writing the output header before the first.
-func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter cli.Meter) error {
+func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter *cli.Meter) error {
 	defer in.Close()
 	h := in.Header()
 	if c.out == nil {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"flowtools/internal/cli"
-	"flowtools/internal/cli/progress"
 	"flowtools/internal/export"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
@@ -55,7 +54,6 @@ func Spec() *cli.Spec {
 			cli.Text(0, "ledger", "table", &o.db.Ledger, "the table of --once, which this implies"),
 			cli.Func(0, "index", "fields", o.setIndex, "fields to index in an SQLite table (default unix_secs)"),
 		},
-		Progress: progress.Bar,
 		Description: "flow-export reads a flow stream from standard input and writes it in another format to standard output, or as rows to a database.\n\n" +
 			"An export to a database is one transaction: all rows of the input are there at the end, or none. Every error of the database is printed on standard error " +
 			"and makes the exit status 1; the original went on after a failed MySQL statement and ended with status 0, and kept the rows before a failed PostgreSQL statement. " +

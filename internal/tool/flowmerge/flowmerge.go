@@ -10,7 +10,6 @@ import (
 	"syscall"
 
 	"flowtools/internal/cli"
-	"flowtools/internal/cli/progress"
 	"flowtools/internal/inputs"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
@@ -41,8 +40,7 @@ func Spec() *cli.Spec {
 			cli.File('o', "output", "file", &o.out, "write to file instead of standard output"),
 			cli.Refused('i', "arg"),
 		}, o.Flags("bCdz")...),
-		Signals:  []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
-		Progress: progress.Bar,
+		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-merge reads all its inputs at the same time and writes their flows in order of the time each ended. " +
 			"Inputs that are sorted by themselves give a sorted output; within one input the order is never changed.",
 		ExitText: "1 when record versions differ, when the output cannot be written, and with -o when nothing could be read; else 0.",
