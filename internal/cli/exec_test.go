@@ -446,7 +446,7 @@ func TestMeter(t *testing.T) {
 	var out bytes.Buffer
 	at := time.Unix(1000, 0)
 	meter := func(total int64) *Meter {
-		return &Meter{w: &out, now: func() time.Time { return at }, what: "copying", total: total, begun: at, due: at.Add(meterPatience)}
+		return &Meter{w: &out, now: func() time.Time { return at }, what: "copying", unit: "B", total: total, begun: at, due: at.Add(meterPatience)}
 	}
 	step := func(m *Meter, after time.Duration, n int64, want string) {
 		t.Helper()
@@ -474,6 +474,8 @@ func TestMeter(t *testing.T) {
 	}
 	m = meter(-1)
 	step(m, 2*time.Second, 1500, "\rcopying 1.5 kB, 750 B/s\x1b[K")
+	m = meter(0).Of("flows")
+	step(m, 2*time.Second, 40500, "\rcopying 40.5 k flows, 20.2 k flows/s\x1b[K")
 	m = meter(10)
 	step(m, time.Second, 0, "\rcopying [                    ] 0% 0 B, 0 B/s, 0 s left\x1b[K")
 }

@@ -15,7 +15,8 @@ type Meter struct {
 	w     io.Writer
 	now   func() time.Time
 	what  string
-	total int64 // octets; not positive: unknown
+	unit  string
+	total int64 // not positive: unknown
 	done  int64
 	begun time.Time
 	due   time.Time // of the next drawing
@@ -36,7 +37,7 @@ func (e *Env) Progress(what string, total int64) *Meter {
 		return nil
 	}
 	now := e.Now()
-	return &Meter{w: e.Stderr, now: e.Now, what: what, total: total, begun: now, due: now.Add(meterPatience)}
+	return &Meter{w: e.Stderr, now: e.Now, what: what, unit: "B", total: total, begun: now, due: now.Add(meterPatience)}
 }
 
 func isPipe(w io.Writer) bool {
@@ -46,6 +47,14 @@ func isPipe(w io.Writer) bool {
 	}
 	info, err := f.Stat()
 	return err == nil && info.Mode()&os.ModeNamedPipe != 0
+}
+
+// Of makes the meter count something else than octets: "flows".
+func (m *Meter) Of(unit string) *Meter {
+	if m != nil {
+		m.unit = unit
+	}
+	return m
 }
 
 // Add says that n more octets are done. It may be called for every batch.
@@ -77,7 +86,7 @@ func (m *Meter) write(s string) { _, _ = io.WriteString(m.w, s) }
 // line is "copying [=====>    ] 52% 1.3 GB, 410.2 MB/s, 3 s left" or, without a total, "copying 1.3 GB, 410.2 MB/s".
 func (m *Meter) line(now time.Time) string {
 	rate := float64(m.done) / max(now.Sub(m.begun).Seconds(), 1e-3)
-	text := octets(float64(m.done)) + ", " + octets(rate) + "/s"
+	text := m.amount(float64(m.done)) + ", " + m.amount(rate) + "/s"
 	if m.total <= 0 {
 		return m.what + " " + text
 	}
@@ -91,17 +100,20 @@ func (m *Meter) line(now time.Time) string {
 		text + ", " + strconv.Itoa(max(left, 0)) + " s left"
 }
 
-// octets is a number of octets with a decimal unit.
-func octets(n float64) string {
-	units := [...]string{" B", " kB", " MB", " GB", " TB"}
+// amount is a number with a decimal prefix and the unit: "1.3 GB", "20.0 k flows".
+func (m *Meter) amount(n float64) string {
+	const prefixes = " kMGT"
 	i := 0
-	for n >= 1000 && i+1 < len(units) {
+	for n >= 1000 && i+1 < len(prefixes) {
 		n /= 1000
 		i++
 	}
-	prec := 1
 	if i == 0 {
-		prec = 0
+		return strconv.FormatFloat(n, 'f', 0, 64) + " " + m.unit
 	}
-	return strconv.FormatFloat(n, 'f', prec, 64) + units[i]
+	text := strconv.FormatFloat(n, 'f', 1, 64) + " " + prefixes[i:i+1]
+	if m.unit != "B" {
+		text += " "
+	}
+	return text + m.unit
 }

@@ -195,7 +195,7 @@ func (o *options) copy(ctx context.Context, env *cli.Env, in *ftfile.Reader, ope
 	if h := in.Header(); h.Has(ftfile.TagFlows) && h.Flows > 0 {
 		total = int64(h.Flows)
 	}
-	meter := env.Progress("records", total)
+	meter := env.Progress("exporting", total).Of("flows")
 	defer meter.Done()
 	for b := range in.Batches() {
 		n += uint64(b.Len())
