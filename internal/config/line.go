@@ -173,6 +173,22 @@ func (l *Line) Real(want string) float64 {
 	return f
 }
 
+// Clock takes H[:M[:S]], each part a DEC of any size, as seconds.
+func (l *Line) Clock(want string) (sec int64) {
+	word := l.Word(want)
+	parts := strings.Split(word, ":")
+	if len(parts) > 3 {
+		l.Unexpected(word, want)
+		return 0
+	}
+	unit := int64(3600)
+	for _, p := range parts {
+		sec += int64(clib.Atoi(p)) * unit
+		unit /= 60
+	}
+	return sec
+}
+
 // IPv4 takes an address or host name.
 func (l *Line) IPv4(want string) uint32 {
 	word := l.Word(want)

@@ -2,7 +2,6 @@ package filter
 
 import (
 	"math/rand/v2"
-	"strings"
 
 	"flowtools/internal/cdate"
 	"flowtools/internal/clib"
@@ -340,21 +339,10 @@ func timeOfDay(zone *cdate.Zone, sec uint64) uint64 {
 	return dayBias + uint64(int64(sec)+int64(off)+86400)%86400
 }
 
-// clock takes H[:M[:S]], each part a DEC of any size.
-func clock(_ *loader, l *config.Line) uint64 {
-	word := l.Word("a time H:M:S")
-	parts := strings.Split(word, ":")
-	if len(parts) > 3 {
-		l.Unexpected(word, "a time H:M:S")
-		return 0
-	}
-	t, unit := int64(0), int64(3600)
-	for _, p := range parts {
-		t += int64(clib.Atoi(p)) * unit
-		unit /= 60
-	}
-	return uint64(dayBias + t)
-}
+// clock takes H[:M[:S]].
+//
+// Compat: there are no ranges; 35:00 is later than any time of day.
+func clock(_ *loader, l *config.Line) uint64 { return uint64(dayBias + l.Clock("a time H:M:S")) }
 
 // date takes a free-form date: the rest of the line.
 func date(ld *loader, l *config.Line) uint64 {
