@@ -1,37 +1,60 @@
 package clib
 
 import (
+	"encoding/binary"
 	"math"
+	"slices"
 	"strconv"
 )
 
 const hexDigits = "0123456789abcdef"
 
-// decimal octets as text, with their lengths: one copy per octet of an address.
-var octets = func() (t [256]struct {
-	text [3]byte
-	n    uint8
-}) {
-	for i := range t {
-		t[i].n = uint8(len(strconv.AppendUint(t[i].text[:0], uint64(i), 10)))
-	}
-	return t
-}()
+// octetText has the octets with a dot behind, four bytes each; octetLen is how
+// many of the four count. Constants, so that no start-up time goes into a table.
+const octetText = "" +
+	"0.  1.  2.  3.  4.  5.  6.  7.  8.  9.  10. 11. 12. 13. 14. 15. " +
+	"16. 17. 18. 19. 20. 21. 22. 23. 24. 25. 26. 27. 28. 29. 30. 31. " +
+	"32. 33. 34. 35. 36. 37. 38. 39. 40. 41. 42. 43. 44. 45. 46. 47. " +
+	"48. 49. 50. 51. 52. 53. 54. 55. 56. 57. 58. 59. 60. 61. 62. 63. " +
+	"64. 65. 66. 67. 68. 69. 70. 71. 72. 73. 74. 75. 76. 77. 78. 79. " +
+	"80. 81. 82. 83. 84. 85. 86. 87. 88. 89. 90. 91. 92. 93. 94. 95. " +
+	"96. 97. 98. 99. 100.101.102.103.104.105.106.107.108.109.110.111." +
+	"112.113.114.115.116.117.118.119.120.121.122.123.124.125.126.127." +
+	"128.129.130.131.132.133.134.135.136.137.138.139.140.141.142.143." +
+	"144.145.146.147.148.149.150.151.152.153.154.155.156.157.158.159." +
+	"160.161.162.163.164.165.166.167.168.169.170.171.172.173.174.175." +
+	"176.177.178.179.180.181.182.183.184.185.186.187.188.189.190.191." +
+	"192.193.194.195.196.197.198.199.200.201.202.203.204.205.206.207." +
+	"208.209.210.211.212.213.214.215.216.217.218.219.220.221.222.223." +
+	"224.225.226.227.228.229.230.231.232.233.234.235.236.237.238.239." +
+	"240.241.242.243.244.245.246.247.248.249.250.251.252.253.254.255."
+const octetLen = "" +
+	"22222222223333333333333333333333333333333333333333333333333333333333333333333333333333333333333333334444444444444444444444444444" +
+	"44444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444444"
 
-// AppendIPv4 appends the dotted quad of a (first octet in the high bits).
-func AppendIPv4(dst []byte, a uint32) []byte {
-	dst = appendOctet(dst, byte(a>>24))
-	dst = append(dst, '.')
-	dst = appendOctet(dst, byte(a>>16))
-	dst = append(dst, '.')
-	dst = appendOctet(dst, byte(a>>8))
-	dst = append(dst, '.')
-	return appendOctet(dst, byte(a))
+// putOctet writes o and a dot into b, which has room for four bytes, and returns
+// the bytes that count.
+func putOctet(b []byte, o byte) int {
+	i := 4 * int(o)
+	binary.LittleEndian.PutUint32(b, uint32(octetText[i])|uint32(octetText[i+1])<<8|
+		uint32(octetText[i+2])<<16|uint32(octetText[i+3])<<24)
+	return int(octetLen[o] & 7)
 }
 
-func appendOctet(dst []byte, b byte) []byte {
-	o := &octets[b]
-	return append(dst, o.text[:o.n]...)
+// addrRoom is what the longest prefix takes, and what putOctet may write behind it.
+const addrRoom = len("255.255.255.255/32") + 4
+
+// AppendIPv4 appends the dotted quad of a (first octet in the high bits). Like
+// AppendPrefix it may also change a few bytes of dst's capacity behind the result.
+func AppendIPv4(dst []byte, a uint32) []byte {
+	dst = slices.Grow(dst, addrRoom)
+	n := len(dst)
+	b := dst[n : n+addrRoom]
+	i := putOctet(b, byte(a>>24))
+	i += putOctet(b[i:], byte(a>>16))
+	i += putOctet(b[i:], byte(a>>8))
+	i += putOctet(b[i:], byte(a))
+	return dst[:n+i-1]
 }
 
 // AppendPrefix appends a as ADDR/LEN with its trailing zero octets left out (the
@@ -40,16 +63,19 @@ func appendOctet(dst []byte, b byte) []byte {
 //
 // Compat: a mask length above 32 prints as 0.
 func AppendPrefix(dst []byte, a uint32, masklen uint8) []byte {
-	dst = appendOctet(dst, byte(a>>24))
+	dst = slices.Grow(dst, addrRoom)
+	n := len(dst)
+	b := dst[n : n+addrRoom]
+	i := putOctet(b, byte(a>>24))
 	for a <<= 8; a != 0; a <<= 8 {
-		dst = append(dst, '.')
-		dst = appendOctet(dst, byte(a>>24))
+		i += putOctet(b[i:], byte(a>>24))
 	}
-	dst = append(dst, '/')
+	b[i-1] = '/'
 	if masklen > 32 {
 		masklen = 0
 	}
-	return appendOctet(dst, masklen)
+	i += putOctet(b[i:], masklen)
+	return dst[:n+i-1]
 }
 
 const blanks = "                                                                "
