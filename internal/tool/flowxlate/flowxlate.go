@@ -34,7 +34,7 @@ func Spec() *cli.Spec {
 			cli.File('x', "xlate-file", "file", &o.file, "xlate file (default SYSCONFDIR/cfg/xlate.cfg)"),
 			cli.Text('X', "xlate", "definition", &o.definition, "definition in the xlate file (default \"default\")"),
 			cli.Bool('n', "no-file", &o.noFile, "use no xlate file, only convert the version"),
-			cli.Func('V', "version", "version", o.setVersion, "record version of the output: 1, 5, 6, 7, 8.N or 1005 (default that of the input)"),
+			cli.Func('V', "record-version", "version", o.setVersion, "record version of the output: 1, 5, 6, 7, 8.N or 1005 (default that of the input)"),
 			cli.Func('v', "variable", "name=value", o.vars.Set, "value of @name in the xlate file"),
 		}, o.stream.Flags("bCdkz")...),
 		HelpExit:  1,
