@@ -41,8 +41,7 @@ type plot struct {
 	field                  flow.Field // of the y axis
 	gap                    string
 	xmin, xmax, ymin, ymax uint64
-	least, most            uint64 // octets compared for ymin and ymax
-	any                    bool
+	scratch                []byte
 }
 
 func newPlot(f flow.Field) *plot {
@@ -74,12 +73,13 @@ func (p *plot) open(w *bufio.Writer, c byte) {
 func (p *plot) add(w *bufio.Writer, l *flow.Layout, batch *flow.Batch) {
 	for r := range batch.All() {
 		first, last, octets, y := l.Uint(r, flow.First), l.Uint(r, flow.Last), l.Uint(r, flow.DOctets), l.Uint(r, p.field)
-		b := w.AvailableBuffer()
+		b := p.scratch[:0]
 		for _, x := range [...]uint64{first, last} {
 			b = append(clib.AppendUint(b, x, 10), p.gap...)
 			b = append(clib.AppendUint(b, y, 10), '\n')
 		}
-		write(w, append(b, '\n'))
+		p.scratch = append(b, '\n')
+		write(w, p.scratch)
 		p.xmin, p.xmax = min(p.xmin, first), max(p.xmax, last)
 		// Compat: with packets on the y axis octets are compared, and with packets.
 		if octets > p.ymax {

@@ -75,7 +75,7 @@ type Report struct {
 	layout  *flow.Layout
 	engine  *report.Report // nil where nothing is summed
 	page    page           // nil for keyed reports
-	scratch []byte
+	scratch []byte         // one line
 }
 
 // New returns an empty report over records of layout l. The error says which
@@ -151,7 +151,7 @@ func (r *Report) Arrange() error {
 	}
 	column := r.options.Sort.column()
 	if column >= r.columns() {
-		return fmt.Errorf("can't sort on field %d.", int32(r.options.Sort))
+		return fmt.Errorf("can't sort on field %d", int32(r.options.Sort))
 	}
 	keys := len(r.engine.Type.Keys)
 	switch k := int(column); {
@@ -201,7 +201,7 @@ func (r *Report) Close(w *bufio.Writer) {
 	}
 	for row := range r.engine.Rows(r.backwards()) {
 		sum := sums{row.Uint(report.Flows), row.Uint(report.Octets), row.Uint(report.Packets), row.Uint(report.Duration)}
-		b := w.AvailableBuffer()
+		b := r.scratch[:0]
 		if tally.every > 0 {
 			b = tally.appendDue(b, o.Comment, &total)
 			tally.add(&sum)
@@ -212,7 +212,8 @@ func (r *Report) Close(w *bufio.Writer) {
 		} else {
 			b = r.counts(b, &sum)
 		}
-		write(w, append(b, '\n'))
+		r.scratch = append(b, '\n')
+		write(w, r.scratch)
 	}
 }
 

@@ -120,7 +120,7 @@ func (o *options) report(env *cli.Env, in *ftfile.Reader, format stat.Format, w 
 	streamio.Warn(env, in)
 	if err := r.Arrange(); err != nil {
 		// The comment character stands where other messages have it too.
-		_, _ = env.Stderr.Write(append([]byte{o.Comment, ' '}, err.Error()+"\n"...))
+		_, _ = env.Stderr.Write(append([]byte{o.Comment, ' '}, err.Error()+".\n"...))
 		return nil
 	}
 	r.Close(w)
