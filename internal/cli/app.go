@@ -234,19 +234,19 @@ func Exec(ctx context.Context, s *Spec, env *Env, argv []string) int {
 	return ExitStatus(err)
 }
 
-// report prints the error a run returned: every line of it is a message, the causes joined to an error come first.
+// report prints the error a run returned: every line of it is a message, so the causes joined to an error come first.
 func (e *Env) report(err error) {
-	var u *usageError
-	switch {
-	case err == nil:
-	case errors.As(err, &u):
-		e.usage(badUsage)
-	default:
-		for text := range strings.SplitSeq(err.Error(), "\n") {
-			if text != "" {
-				e.message(text)
-			}
+	if err == nil {
+		return
+	}
+	for text := range strings.SplitSeq(err.Error(), "\n") {
+		if text != "" {
+			e.message(text)
 		}
+	}
+	var u *usageError
+	if errors.As(err, &u) {
+		e.usage(badUsage)
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"flowtools/internal/cdate"
 )
 
-// Env is all a tool sees of the world. The zero value is usable in tests: no input, output discarded, an empty
-// environment, the real clock.
+// Env is all a tool sees of the world. Exec fills in what is left out: no input, output discarded, an empty environment, the
+// real clock.
 type Env struct {
 	Prog   string   // last path component of argv[0]
 	Arg0   string   // argv[0] as typed

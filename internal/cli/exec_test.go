@@ -310,6 +310,10 @@ func TestErrors(t *testing.T) {
 	if diff := cmp.Diff(result{6, "", spec.help(badUsage)}, execute(spec, nil)); diff != "" {
 		t.Errorf("Usage (-want +got):\n%s", diff)
 	}
+	s.err = errors.Join(cause, Usage(6))
+	if diff := cmp.Diff(result{6, "", "flow-sample: ftiheader_read(): short\n" + spec.help(badUsage)}, execute(spec, nil)); diff != "" {
+		t.Errorf("Usage with a message (-want +got):\n%s", diff)
+	}
 }
 
 func TestLog(t *testing.T) {

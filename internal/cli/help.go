@@ -111,10 +111,10 @@ func (s *Spec) listed() []Flag {
 			list = append(list, s.Flags[i])
 		}
 	}
-	help := Flag{Long: "help", Help: "print this help"}
+	help := Flag{Long: "help", Help: "print help with notes and examples"}
 	if s.helpLetter() {
 		help.Letter = 'h'
-		help.Help = "print the usage; the long form with notes and examples"
+		help.Help = "print help; --help adds notes and examples"
 	}
 	return append(list, help, Flag{Long: "version", Help: "print the version"})
 }

@@ -1,8 +1,10 @@
 // Package cli turns the description of a tool, a Spec, into a program: command line, messages, exit statuses, help,
 // manual page and shell completion. Tools see only their Env.
 //
-// The options behave as glibc's getopt(3) has them, whatever the library underneath would rather do; shared/spec/conventions.md is
-// the contract. This package and cmd are the only places that touch os.Args, os.Stdin, os.Stdout, os.Stderr and os.Exit.
+// Options behave as glibc's getopt(3) has them, whatever the library underneath would rather do: flags bundle, values are glued or
+// apart, operands stand anywhere, everything acts in the order typed, and the first thing wrong stops. Long options are added
+// to that. The exit statuses of the usage differ between the tools, as scripts expect. This package and cmd are the only places
+// that touch os.Args, os.Stdin, os.Stdout, os.Stderr and os.Exit.
 package cli
 
 import (

@@ -11,7 +11,7 @@ _flow_sample() {
         '(-b --byte-order)'{-b+,--byte-order=}'[byte order of what is written]:order:(big little)' \
         '-Z+[quotes and , brackets, a n and HOME]:ab:' \
         '--an-option-with-a-long-name=[many words many words many words many words many words many]:with-a-long-value:' \
-        '(-h --help)'{-h,--help}'[print the usage]' \
+        '(-h --help)'{-h,--help}'[print help]' \
         '--version[print the version]' \
         '*:operand:_files'
 }
