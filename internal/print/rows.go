@@ -112,6 +112,9 @@ func (p *Rows) Append(dst []byte, r flow.Record) []byte {
 				putLeft8(cell, uint32(v))
 				continue
 			}
+		case octet:
+			binary.LittleEndian.PutUint32(cell, octets[v&255].text)
+			continue
 		case right7:
 			if v < c.limit {
 				putRight(cell[:c.width], uint32(v))

@@ -28,6 +28,7 @@ type render uint8
 const (
 	decimal   render = iota // left, padded
 	decimal8                // left, below 10^8 in one word
+	octet                   // left, below 256
 	right                   // decimal on the right, padded with fill
 	right7                  // decimal on the right in less than eight octets
 	right8                  // decimal on the right in eight octets or more, below 10^8 in one word
@@ -245,6 +246,8 @@ func (c *column) hasten(row []byte, l *flow.Layout) {
 		c.limit *= 10
 	}
 	switch {
+	case c.render == decimal && c.width >= 3 && narrow(1) && room(4):
+		c.render = octet
 	case (c.render == decimal || c.render == name) && !room(8):
 		c.limit = 0
 	case c.render == decimal:
