@@ -3,23 +3,41 @@ package main
 import (
 	"flowtools/internal/cli"
 	"flowtools/internal/tool/flowcat"
+	"flowtools/internal/tool/flowexpire"
+	"flowtools/internal/tool/flowexport"
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
 	"flowtools/internal/tool/flowmask"
+	"flowtools/internal/tool/flowmerge"
 	"flowtools/internal/tool/flownfilter"
 	"flowtools/internal/tool/flowprint"
+	"flowtools/internal/tool/flowreceive"
+	"flowtools/internal/tool/flowsend"
+	"flowtools/internal/tool/flowsplit"
+	"flowtools/internal/tool/flowstat"
+	"flowtools/internal/tool/flowtag"
+	"flowtools/internal/tool/flowxlate"
 )
 
 // tools are the Specs of all commands, one line each.
 func tools() []*cli.Spec {
 	return []*cli.Spec{
 		flowcat.Spec(),
+		flowexpire.Spec(),
+		flowexport.Spec(),
 		flowfilter.Spec(),
 		flowgen.Spec(),
 		flowheader.Spec(),
 		flowmask.Spec(),
+		flowmerge.Spec(),
 		flownfilter.Spec(),
 		flowprint.Spec(),
+		flowreceive.Spec(),
+		flowsend.Spec(),
+		flowsplit.Spec(),
+		flowstat.Spec(),
+		flowtag.Spec(),
+		flowxlate.Spec(),
 	}
 }
