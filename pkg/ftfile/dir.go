@@ -98,7 +98,11 @@ func (s *Scanner) file(path, name string, info fs.FileInfo, found *[]Entry) {
 	case !s.Capture && !s.Open && strings.HasPrefix(name, PrefixOpen):
 		return
 	}
-	h, err := s.header(path)
+	shown := path
+	if s.Capture {
+		shown = name // as in the messages above
+	}
+	h, err := s.header(path, shown)
 	if err != nil {
 		return
 	}
@@ -112,24 +116,24 @@ func (s *Scanner) File(path string) (Entry, error) {
 		s.warn("open(%s): %v", path, Reason(err))
 		return Entry{}, err
 	}
-	h, err := s.header(path)
+	h, err := s.header(path, path)
 	if err != nil {
 		return Entry{}, err
 	}
 	return Entry{Path: path, Size: info.Size(), Header: h}, nil
 }
 
-func (s *Scanner) header(path string) (*Header, error) {
+func (s *Scanner) header(path, shown string) (*Header, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		s.warn("open(%s): %v", path, Reason(err))
+		s.warn("open(%s): %v", shown, Reason(err))
 		return nil, err
 	}
 	defer f.Close()
 	h, err := ReadHeader(f)
 	if err != nil {
 		s.warn("%v", err)
-		s.warn("ftiheader_read(%s): Failed, ignoring file.", path)
+		s.warn("ftiheader_read(%s): Failed, ignoring file.", shown)
 	}
 	return h, err
 }
