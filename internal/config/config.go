@@ -54,7 +54,7 @@ const ReportMaxLine = 1022
 // Limits against files that are no configuration: devices, and variables that
 // multiply.
 const (
-	maxFile = 64 << 20
+	maxFile = 16 << 20
 	maxLine = 16 << 20
 )
 

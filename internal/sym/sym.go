@@ -87,7 +87,7 @@ func (t *Table) put(v uint32, name string) {
 }
 
 // maxFile bounds a symbol file.
-const maxFile = 64 << 20
+const maxFile = 16 << 20
 
 // Parse reads a symbol file: a number in C notation, white space and a name per
 // entry, # comments on lines of their own. The error is ErrMissingField or the
