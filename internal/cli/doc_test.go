@@ -186,6 +186,33 @@ func TestBashCompletes(t *testing.T) {
 	}
 }
 
+func TestFishCompletes(t *testing.T) {
+	script, _ := documented().Completion("fish")
+	dir := t.TempDir()
+	// fish looks at commands that exist only.
+	if err := os.WriteFile(filepath.Join(dir, "flow-sample"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ line, want string }{
+		{"--f", "--format"},
+		{"-b ", "big little"},
+		{"--byte-order=l", "--byte-order=little"},
+		{"-C x", ""},
+		{"-o flow-", "flow-sample"},
+	} {
+		run := "cd '" + dir + "'\nset -x PATH '" + dir + "' $PATH\nset -x HOME '" + dir + "'\n" + script + "complete -C 'flow-sample " + c.line + "'\n"
+		out, errs := tool(t, run, "fish")
+		var words []string
+		for line := range strings.Lines(out) {
+			word, _, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+			words = append(words, word)
+		}
+		if got := strings.Join(words, " "); got != c.want || errs != "" {
+			t.Errorf("%q: %q, want %q; %s", c.line, got, c.want, errs)
+		}
+	}
+}
+
 func TestCheck(t *testing.T) {
 	run := func(context.Context, *Env) error { return nil }
 	set := func(string) error { return nil }
