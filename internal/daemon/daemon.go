@@ -29,12 +29,14 @@ type Options struct {
 	Umask  int      // of the detached process; negative leaves it alone
 	Syslog Facility // where a detached process logs
 	Tag    string   // of its log lines; "" is the program's name
+	Stdin  bool     // a detached process keeps its standard input
 }
 
 // Daemon is a process that stays, detached or not.
 type Daemon struct {
 	env      *cli.Env
 	detached bool
+	stdin    bool // standard input stays
 	log      *Log
 	ready    *os.File // the starting process waits for a byte here; nil when nobody does
 	early    []string // messages so far, for the terminal in case the start fails
@@ -62,9 +64,9 @@ func Start(env *cli.Env, o Options) (*Daemon, error) {
 		return d, nil
 	}
 	if d.ready = inherited(env); d.ready == nil {
-		return nil, start(env)
+		return nil, start(env, o.Stdin)
 	}
-	d.detached = true
+	d.detached, d.stdin = true, o.Stdin
 	if o.Umask >= 0 {
 		syscall.Umask(o.Umask)
 	}
@@ -94,7 +96,7 @@ func inherited(env *cli.Env) *os.File {
 }
 
 // start runs the detached copy and waits for its word.
-func start(env *cli.Env) error {
+func start(env *cli.Env, stdin bool) error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return fmt.Errorf("pipe(): %w", err)
@@ -113,6 +115,9 @@ func start(env *cli.Env) error {
 		ExtraFiles:  []*os.File{w},
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
 		Stderr:      env.Stderr,
+	}
+	if stdin {
+		cmd.Stdin = env.Stdin
 	}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("fork(): %w", err)
@@ -148,6 +153,9 @@ func (d *Daemon) Ready() error {
 	}
 	defer null.Close()
 	for fd := range 3 {
+		if fd == 0 && d.stdin {
+			continue
+		}
 		if err := redirect(null, fd); err != nil {
 			return fmt.Errorf("dup2(%d): %w", fd, err)
 		}
