@@ -11,7 +11,18 @@ import (
 
 // Table maps prefixes to values. The zero Table is empty. Look-ups may run
 // concurrently with each other.
-type Table[V any] struct{ t bart.Fast[V] }
+type Table[V any] struct {
+	index  index
+	values []V
+}
+
+// index maps prefixes to places in values. It is not generic so that bart's code
+// is compiled here: elsewhere its look-up is not inlined and allocates.
+type index struct{ t bart.Fast[uint32] }
+
+func (x *index) insert(p netip.Prefix, i uint32)        { x.t.Insert(p, i) }
+func (x *index) get(p netip.Prefix) (i uint32, ok bool) { return x.t.Get(p) }
+func (x *index) lookup(addr uint32) (i uint32, ok bool) { return x.t.Lookup(ip(addr)) }
 
 // prefix clears the host bits of addr; lengths above 32 are 32.
 func prefix(addr uint32, length uint8) netip.Prefix {
@@ -29,20 +40,30 @@ func ip(addr uint32) netip.Addr {
 // changes nothing, when the prefix is there already.
 func (t *Table[V]) Insert(addr uint32, length uint8, v V) bool {
 	p := prefix(addr, length)
-	if _, there := t.t.Get(p); there {
+	if _, there := t.index.get(p); there {
 		return false
 	}
-	t.t.Insert(p, v)
+	t.index.insert(p, uint32(len(t.values)))
+	t.values = append(t.values, v)
 	return true
 }
 
 // Get returns the value of exactly that prefix.
 func (t *Table[V]) Get(addr uint32, length uint8) (v V, ok bool) {
-	return t.t.Get(prefix(addr, length))
+	if i, ok := t.index.get(prefix(addr, length)); ok {
+		return t.values[i], true
+	}
+	return v, false
 }
 
-// Lookup returns the value of the longest prefix that holds addr.
-func (t *Table[V]) Lookup(addr uint32) (v V, ok bool) { return t.t.Lookup(ip(addr)) }
+// Lookup returns the value of the longest prefix that holds addr. It does not
+// allocate.
+func (t *Table[V]) Lookup(addr uint32) (v V, ok bool) {
+	if i, ok := t.index.lookup(addr); ok {
+		return t.values[i], true
+	}
+	return v, false
+}
 
 // Len returns the number of prefixes.
-func (t *Table[V]) Len() int { return t.t.Size4() }
+func (t *Table[V]) Len() int { return len(t.values) }

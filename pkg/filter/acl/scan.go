@@ -181,11 +181,10 @@ func octet(digits []byte) (v byte) {
 // word reads a name or a keyword.
 func (s *scanner) word() token {
 	n := s.run(0, isWord)
-	word := string(s.buf[:n])
-	if tail, ok := hyphenated[word]; ok && s.follows(n, tail) {
+	if tail, ok := hyphenated[string(s.buf[:n])]; ok && s.follows(n, tail) {
 		return s.token(keyword, n+len(tail))
 	}
-	if keywords[word] {
+	if keywords[string(s.buf[:n])] {
 		return s.token(keyword, n)
 	}
 	return s.token(name, n)
