@@ -54,6 +54,9 @@ func quote(s string) []byte {
 	return b
 }
 
+// underscored is the name of a fact as programs read it.
+func underscored(name string) string { return strings.ReplaceAll(name, " ", "_") }
+
 func (j *jsonWriter) flush() error {
 	_, err := j.w.Write(j.buf)
 	j.buf = j.buf[:0]
@@ -95,7 +98,7 @@ func (j *jsonWriter) begin(h *Head) error {
 		if i > 0 {
 			j.text(",")
 		}
-		j.buf = append(append(j.buf, quote(strings.ReplaceAll(h.Facts[i].Name, " ", "_"))...), ':')
+		j.buf = append(append(j.buf, quote(underscored(h.Facts[i].Name))...), ':')
 		j.value(&h.Facts[i].Value)
 	}
 	j.text(`},"columns":[`)
@@ -145,7 +148,8 @@ func (j *jsonWriter) close() error {
 }
 
 // csvWriter writes a line of names and a line a row; an empty line parts sheets.
-// What is no number is empty.
+// What is no number is empty. The facts of a sheet are left out, unless they are
+// all there is: then they are its one row.
 type csvWriter struct {
 	w      *bufio.Writer
 	buf    []byte
@@ -178,6 +182,9 @@ func (c *csvWriter) begin(h *Head) error {
 		c.buf = append(c.buf, '\n')
 	}
 	c.sheets++
+	if len(h.Columns) == 0 {
+		return c.facts(h)
+	}
 	for i, name := range h.Columns {
 		if i > 0 {
 			c.buf = append(c.buf, ',')
@@ -185,6 +192,21 @@ func (c *csvWriter) begin(h *Head) error {
 		c.field(name)
 	}
 	return c.line()
+}
+
+func (c *csvWriter) facts(h *Head) error {
+	values := make([]Value, len(h.Facts))
+	for i := range h.Facts {
+		if i > 0 {
+			c.buf = append(c.buf, ',')
+		}
+		c.field(underscored(h.Facts[i].Name))
+		values[i] = h.Facts[i].Value
+	}
+	if err := c.line(); err != nil {
+		return err
+	}
+	return c.row(values)
 }
 
 func (c *csvWriter) row(values []Value) error {

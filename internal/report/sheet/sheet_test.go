@@ -148,3 +148,20 @@ func TestRowLength(t *testing.T) {
 		t.Error("a row without values is taken")
 	}
 }
+
+// TestFactsOnly: CSV has nothing but the facts of a sheet without columns.
+func TestFactsOnly(t *testing.T) {
+	var out bytes.Buffer
+	b := bufio.NewWriter(&out)
+	w := CSV.Writer(b, cdate.UTC())
+	if err := w.Begin(&Head{Name: "totals", Facts: []Fact{{"first flow", Uint(Time, 1370000000)}, {"name", String("a,b")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.End(); err != nil {
+		t.Fatal(err)
+	}
+	b.Flush()
+	if d := cmp.Diff("first_flow,name\n1370000000,\"a,b\"\n", out.String()); d != "" {
+		t.Error(d)
+	}
+}
