@@ -56,11 +56,16 @@ func (p *plot) needs() flow.FieldSet {
 	return flow.Fields(flow.DPkts, flow.DOctets, flow.First, flow.Last)
 }
 
-func (p *plot) open(w *bufio.Writer, c byte) {
-	what := "octets"
+// what names the y axis.
+func (p *plot) what() string {
 	if p.field == flow.DPkts {
-		what = "packets"
+		return "packets"
 	}
+	return "octets"
+}
+
+func (p *plot) open(w *bufio.Writer, c byte) {
+	what := p.what()
 	b := append(w.AvailableBuffer(), c, '\n', c)
 	for _, end := range []string{" start", " end"} {
 		start := len(b)

@@ -119,26 +119,35 @@ func (r *Report) filter() func(flow.Record) bool {
 	return nil
 }
 
-// Open prints what stands before the records are read. Errors of w stay in it.
-func (r *Report) Open(w *bufio.Writer) {
-	if r.page != nil {
-		r.page.open(w, r.options.Comment)
+// Output is a way to give a report out. Errors stay in the writer underneath.
+type Output interface {
+	Open()             // what stands before the records are read
+	Add(b *flow.Batch) // counts the records of b, and prints what is printed record by record
+	Close()            // the rest, all of a keyed report; comes after Arrange
+}
+
+// Text returns the output as flow-stat's pages of text.
+func (r *Report) Text(w *bufio.Writer) Output { return &text{r, w} }
+
+type text struct {
+	*Report
+	w *bufio.Writer
+}
+
+func (t *text) Open() {
+	if t.page != nil {
+		t.page.open(t.w, t.options.Comment)
 	}
 }
 
-// Add counts the records of b, and prints what is printed record by record.
-func (r *Report) Add(w *bufio.Writer, b *flow.Batch) {
-	if r.engine != nil {
-		r.engine.Add(b)
+func (t *text) Add(b *flow.Batch) {
+	if t.engine != nil {
+		t.engine.Add(b)
 	}
-	if r.page != nil {
-		r.page.add(w, r.layout, b)
+	if t.page != nil {
+		t.page.add(t.w, t.layout, b)
 	}
 }
-
-// Engine returns the report underneath, in the order in which its rows are
-// printed if backwards is heeded; nil for formats that sum nothing.
-func (r *Report) Engine() (e *report.Report, backwards bool) { return r.engine, r.backwards() }
 
 // columns returns the number of columns that rows can be sorted by.
 func (r *Report) columns() int64 { return int64(len(r.engine.Type.Keys)) + 4 }
@@ -175,45 +184,29 @@ func (r *Report) backwards() bool {
 	return r.options.Sort > 0
 }
 
-// Close prints the rest, all of a keyed report. It comes after Arrange.
-func (r *Report) Close(w *bufio.Writer) {
-	if r.page != nil {
-		r.page.close(w, r.options.Comment, r.engine)
+func (t *text) Close() {
+	if t.page != nil {
+		t.page.close(t.w, t.options.Comment, t.engine)
 		return
 	}
-	o := &r.options
-	r.heading(w)
-	totals := r.engine.Totals()
-	total := sums{totals.Flows, totals.Octets, totals.Packets, totals.Duration}
-	if r.format.double {
-		for i := range total {
-			total[i] *= 2
-		}
-	}
-	tally := tally{every: max(o.Tally, -o.Tally)}
-	if !o.Percent || r.engine.Type.Kind != report.Array {
-		tally.every = 0
-	}
-	if tally.every > 0 {
-		for range r.engine.Rows(false) {
-			tally.rows++
-		}
-	}
-	for row := range r.engine.Rows(r.backwards()) {
-		sum := sums{row.Uint(report.Flows), row.Uint(report.Octets), row.Uint(report.Packets), row.Uint(report.Duration)}
-		b := r.scratch[:0]
+	t.heading(t.w)
+	o, total := &t.options, t.totals()
+	tally := t.tally()
+	for row := range t.engine.Rows(t.backwards()) {
+		sum := sumsOf(row)
+		b := t.scratch[:0]
 		if tally.every > 0 {
 			b = tally.appendDue(b, o.Comment, &total)
 			tally.add(&sum)
 		}
-		b = r.labels(b, row)
+		b = t.labels(b, row)
 		if o.Percent {
-			b = r.percent(b, &sum, &total)
+			b = t.percent(b, &sum, &total)
 		} else {
-			b = r.counts(b, &sum)
+			b = t.counts(b, &sum)
 		}
-		r.scratch = append(b, '\n')
-		write(w, r.scratch)
+		t.scratch = append(b, '\n')
+		write(t.w, t.scratch)
 	}
 }
 
@@ -222,6 +215,22 @@ func write(w *bufio.Writer, b []byte) { _, _ = w.Write(b) }
 
 // sums are flows, octets, packets and duration.
 type sums [4]uint64
+
+func sumsOf(row report.Row) sums {
+	return sums{row.Uint(report.Flows), row.Uint(report.Octets), row.Uint(report.Packets), row.Uint(report.Duration)}
+}
+
+// totals are what percentages are of.
+func (r *Report) totals() sums {
+	t := r.engine.Totals()
+	total := sums{t.Flows, t.Octets, t.Packets, t.Duration}
+	if r.format.double {
+		for i := range total {
+			total[i] *= 2
+		}
+	}
+	return total
+}
 
 // The headings over the sums.
 const (
@@ -335,6 +344,19 @@ type tally struct {
 	rows    uint64 // of the report
 	printed uint64
 	sum     sums
+}
+
+// tally returns the tally of the report, of which every is 0 for none.
+func (r *Report) tally() (t tally) {
+	if !r.options.Percent || r.engine.Type.Kind != report.Array {
+		return t
+	}
+	if t.every = max(r.options.Tally, -r.options.Tally); t.every > 0 {
+		for range r.engine.Rows(false) {
+			t.rows++
+		}
+	}
+	return t
 }
 
 func (t *tally) add(s *sums) {

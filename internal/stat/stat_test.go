@@ -29,14 +29,15 @@ func render(t testing.TB, n int, l *flow.Layout, o Options, batches ...*flow.Bat
 	}
 	var buf bytes.Buffer
 	w := bufio.NewWriter(&buf)
-	r.Open(w)
+	out := r.Text(w)
+	out.Open()
 	for _, b := range batches {
-		r.Add(w, b)
+		out.Add(b)
 	}
 	if err := r.Arrange(); err != nil {
 		t.Fatal(err)
 	}
-	r.Close(w)
+	out.Close()
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -730,10 +731,10 @@ func BenchmarkReport(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			w := bufio.NewWriter(discard{})
+			out := r.Text(bufio.NewWriter(discard{}))
 			b.ReportAllocs()
 			for b.Loop() {
-				r.Add(w, batch)
+				out.Add(batch)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(batch.Len()), "ns/record")
 		})
@@ -754,9 +755,9 @@ func TestAddAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w := bufio.NewWriter(discard{})
-		r.Add(w, batch)
-		if a := testing.AllocsPerRun(5, func() { r.Add(w, batch) }); a != 0 {
+		out := r.Text(bufio.NewWriter(discard{}))
+		out.Add(batch)
+		if a := testing.AllocsPerRun(5, func() { out.Add(batch) }); a != 0 {
 			t.Errorf("format %d: %v allocations in %d records", n, a, batch.Len())
 		}
 	}

@@ -4,11 +4,14 @@ package flowstat
 import (
 	"bufio"
 	"context"
+	"errors"
+	"fmt"
 	"io"
 
 	"flowtools/internal/cli"
 	"flowtools/internal/clib"
 	"flowtools/internal/print"
+	"flowtools/internal/report/sheet"
 	"flowtools/internal/stat"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/ftfile"
@@ -21,6 +24,7 @@ type options struct {
 	names  bool
 	header bool
 	title  *string
+	form   *sheet.Form // nil: the original's text
 }
 
 // Spec describes flow-stat.
@@ -31,7 +35,7 @@ func Spec() *cli.Spec {
 		Summary:    "summarize a flow stream",
 		Persistent: true,
 		MoreHelp:   func(w io.Writer) { _, _ = io.WriteString(w, stat.List()) },
-		Flags: []cli.Flag{
+		Flags: append([]cli.Flag{
 			print.CommentFlag(&o.Comment),
 			streamio.DebugFlag(&o.debug),
 			cli.Int('f', "format", "format", &o.format, "report number, see below (default 0)"),
@@ -43,14 +47,15 @@ func Spec() *cli.Spec {
 			cli.Int('t', "tally", "lines", &o.Tally, "with -P: running percentages every so many lines, in reports by port, protocol, interface, AS, ToS and engine"),
 			cli.Func('T', "title", "title", func(s string) error { o.title = &s; return nil }, "title line in the report information"),
 			cli.Bool('w', "wide", &o.Wide, "wide labels, and the sum of durations"),
-		},
+		}, sheet.Flags(&o.form)...),
 		Description: "flow-stat prints one report on the flow stream on standard input: sums of flows, octets, packets and duration by port, address, interface, AS and " +
 			"others, or a summary of everything.",
 		Notes: stat.List(),
 		ExitText: "1 for an unknown report and a stream whose header cannot be read. 0 otherwise: after a bad option, when records lack a field that the report needs, when there " +
-			"is no such column to sort by, and when standard output cannot be written. These are reported on standard error.",
+			"is no such column to sort by, and when standard output cannot be written. These are reported on standard error; with --table, --json or --csv their status is 1.",
 		Examples: []cli.Example{
 			{Command: "flow-cat /var/log/netflows | flow-stat -f 10 -S 3", Text: "Octets by pair of addresses, the largest first."},
+			{Command: "flow-cat /var/log/netflows | flow-stat --table -f 9 -S 2", Text: "Octets by source address, for people."},
 			{Command: "flow-stat -n -P -f 5 -S 2 < ft-v05.2026-11-23.120000+0000", Text: "Shares of the services in a file."},
 		},
 		Files: []string{
@@ -71,7 +76,8 @@ func (o *options) sort(direction func(int) stat.Sort) func(string) error {
 	}
 }
 
-// Compat: once the stream header was read nothing makes the status other than 0.
+// Compat: once the stream header was read nothing makes the status of a report
+// in text other than 0.
 func (o *options) run(_ context.Context, env *cli.Env) error {
 	format, err := stat.Lookup(o.format)
 	if err != nil {
@@ -83,24 +89,27 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	}
 	defer in.Close()
 	w := bufio.NewWriterSize(env.Stdout, 64<<10)
+	if o.form == nil {
+		// Errors of w stay in it until the end.
+		_, _ = w.Write(o.information(nil, format, env.Argv))
+		if o.header {
+			_, _ = w.Write(print.AppendHeader(nil, in.Header(), o.Comment, env.Zone()))
+		}
+	}
 	err = o.report(env, in, format, w)
 	if flushed := w.Flush(); flushed != nil {
-		env.Warn("write(): %v", ftfile.Reason(flushed))
+		err = errors.Join(err, fmt.Errorf("write(): %w", ftfile.Reason(flushed)))
 	}
-	if err != nil {
+	if err != nil && o.form == nil {
 		return cli.Fail(0, "%w", err)
 	}
-	return nil
+	return err
 }
 
+// report reads the stream and prints the report. Errors of w stay in it.
 func (o *options) report(env *cli.Env, in *ftfile.Reader, format stat.Format, w *bufio.Writer) error {
-	// Errors of w stay in it until the end.
-	_, _ = w.Write(o.information(nil, format, env.Argv))
-	if o.header {
-		_, _ = w.Write(print.AppendHeader(nil, in.Header(), o.Comment, env.Zone()))
-	}
 	if in.Layout().Missing(format.Needs()) != 0 {
-		return cli.Fail(0, "Flow record missing required field for format.")
+		return errors.New("Flow record missing required field for format.")
 	}
 	if table := format.Symbols(); o.names && table != "" {
 		o.Names = env.Symbols(table + ".sym")
@@ -111,19 +120,46 @@ func (o *options) report(env *cli.Env, in *ftfile.Reader, format stat.Format, w 
 	if err != nil {
 		return err
 	}
-	r.Open(w)
+	if o.form == nil {
+		return o.make(env, in, r, r.Text(w))
+	}
+	sheets := o.form.Writer(w, env.Zone())
+	title := ""
+	if o.title != nil {
+		title = *o.title
+	}
+	if err := o.make(env, in, r, r.Sheet(sheets, title)); err != nil {
+		return err
+	}
+	return sheets.Close()
+}
+
+// make is the record loop and what follows it.
+func (o *options) make(env *cli.Env, in *ftfile.Reader, r *stat.Report, out stat.Output) error {
+	var meter *cli.Meter // nil: none, as for pipes, whose other end has one
+	if !streamio.Live(env.Stdin) {
+		total := int64(-1)
+		if h := in.Header(); h.Has(ftfile.TagFlows) && h.Flows > 0 {
+			total = int64(h.Flows)
+		}
+		meter = env.Progress("reading", total).Of("flows")
+	}
+	defer meter.Done()
+	out.Open()
 	records := uint64(0)
 	for b := range in.Batches() {
-		r.Add(w, b)
+		out.Add(b)
 		records += uint64(b.Len())
+		meter.Add(int64(b.Len()))
 	}
+	meter.Done()
 	streamio.Warn(env, in)
 	if err := r.Arrange(); err != nil {
-		// The comment character stands where other messages have it too.
+		// With the comment character where other messages have the program's name.
 		_, _ = env.Stderr.Write(append([]byte{o.Comment, ' '}, err.Error()+".\n"...))
-		return nil
+		return cli.Fail(1, "")
 	}
-	r.Close(w)
+	out.Close()
 	if o.debug > 0 {
 		env.Profile(records)
 	}

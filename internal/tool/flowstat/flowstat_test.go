@@ -3,6 +3,8 @@ package flowstat
 import (
 	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -234,5 +236,68 @@ func TestProfile(t *testing.T) {
 	got := run(stream(t, flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-d1")
 	if !strings.HasPrefix(got.stderr, "flow-stat: processed 3 flows\n  sys: seconds=") {
 		t.Errorf("messages %q", got.stderr)
+	}
+}
+
+// TestForms: the sheets have the rows of the text, in its order.
+func TestForms(t *testing.T) {
+	v := flow.Version{Export: 5}
+	for _, c := range []struct {
+		argv []string
+		want string
+	}{
+		{[]string{"--csv", "-f2", "-s1"}, "packets/flow,flows,octets,packets,duration\n7,1,0,7,0\n5,2,0,10,0\n"},
+		{[]string{"--csv", "-P", "-f2"}, "packets/flow,flows,octets,packets,duration\n5,66.66666666666666,,58.82352941176471,\n7,33.33333333333333,,41.17647058823529,\n"},
+		{[]string{"--csv", "-f9"}, "ip-source-address,flows,octets,packets,duration\n0.0.0.0,3,0,17,0\n"},
+		{[]string{"--csv", "-f26"}, "ip-source-address,ip-destination-address,flows,octets,packets,duration\n0.0.0.0/0,0.0.0.0/0,3,0,17,0\n"},
+		{[]string{"--csv", "-f14"}, "first,last,packets\n0,0,5\n0,0,7\n0,0,5\n"},
+		{[]string{"--json", "-f12", "-T", "mine"}, `{"reports":[
+{"name":"mine","type":"IP protocol","facts":{"flows":3,"octets":0,"packets":17,"duration":0},"columns":["ip-protocol","flows","octets","packets","duration"],"rows":[
+{"ip-protocol":0,"flows":3,"octets":0,"packets":17,"duration":0}
+]}
+]}
+`},
+		{[]string{"--csv", "-f15"}, "flows,octets,packets,duration\n3,0,17,0\n"},
+		{[]string{"--json", "-f15"}, `{"reports":[
+{"name":"short summary","facts":{"flows":3,"octets":0,"packets":17,"duration":0},"columns":[],"rows":[]}
+]}
+`},
+	} {
+		got := run(stream(t, v, 5, 7, 5), nil, nil, c.argv...)
+		if got.status != 0 || got.stderr != "" {
+			t.Errorf("%v: %+v", c.argv, got)
+		}
+		if diff := cmp.Diff(c.want, got.stdout); diff != "" {
+			t.Errorf("%v: (-want +got)\n%s", c.argv, diff)
+		}
+	}
+	for n := range stat.Count { // every report has every form
+		for _, form := range []string{"--table", "--json", "--csv"} {
+			version := v
+			if n >= 30 {
+				version.Export = 1005
+			}
+			got := run(stream(t, version, 5, 7, 5), nil, nil, form, fmt.Sprintf("-f%d", n))
+			if got.status != 0 || got.stderr != "" || strings.TrimSpace(got.stdout) == "" && n != 4 { // 4 never was
+				t.Errorf("-f%d %s: %+v", n, form, got)
+			}
+			if form == "--json" && !json.Valid([]byte(got.stdout)) {
+				t.Errorf("-f%d: %s", n, got.stdout)
+			}
+		}
+	}
+	// Failures count here.
+	for _, c := range []struct {
+		v    flow.Version
+		out  io.Writer
+		argv []string
+	}{
+		{flow.Version{Export: 8, Agg: 1}, nil, []string{"-f9"}},
+		{v, nil, []string{"-f9", "-S5"}},
+		{v, full{}, []string{"-f9"}},
+	} {
+		if got := run(stream(t, c.v, 5), c.out, nil, append(c.argv, "--json")...); got.status != 1 || got.stderr == "" {
+			t.Errorf("%v: %+v", c.argv, got)
+		}
 	}
 }
