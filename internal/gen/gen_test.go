@@ -64,7 +64,7 @@ func TestWriteAndCheck(t *testing.T) {
 func TestFilesRejectsBadSpecs(t *testing.T) {
 	run := func(context.Context, *cli.Env) error { return nil }
 	good := &cli.Spec{Name: "a", Summary: "b", Run: run}
-	if list, err := files([]*cli.Spec{good}); err != nil || len(list) != 5 {
+	if list, err := files([]*cli.Spec{good}); err != nil || len(list) != 7 {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 	if _, err := files([]*cli.Spec{good, good}); err == nil || !strings.Contains(err.Error(), "two tools") {
@@ -72,6 +72,38 @@ func TestFilesRejectsBadSpecs(t *testing.T) {
 	}
 	if _, err := files([]*cli.Spec{{Name: "a"}}); err == nil {
 		t.Error("an incomplete Spec passes")
+	}
+}
+
+func TestReferences(t *testing.T) {
+	for _, c := range []struct {
+		page func() (string, error)
+		want []string
+	}{
+		{fieldsPage, []string{
+			"| 5 | 0x20 | `dpkts` | ",
+			"| 23 | 0x800000 | `tcp_flags` | ",
+			" | 1 5 6 7 1005 |\n",
+			" | 1 5 6 7 8.2 8.8 8.10 8.14 1005 |\n",
+			"| 8.1 AS | ",
+			"| 5 | 64 | 24 | 0xfff37ef |\n",
+		}},
+		{reportsPage, []string{
+			"| `summary-detail` |  |  | all |\n",
+			"| `ip-source/destination-address` | `ip-source-address`, `ip-destination-address` |  | ",
+			"| `ip-source-address-destination-count` | `ip-source-address` | `",
+			"| `source-tag` | `source-tag` |  | 1005 |\n",
+		}},
+	} {
+		text, err := c.page()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(text, want) {
+				t.Errorf("no %q in\n%s", want, text)
+			}
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"flowtools/internal/cli"
 	"flowtools/internal/tool/flowcat"
+	"flowtools/internal/tool/flowdscan"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
 	"flowtools/internal/tool/flowfilter"
@@ -13,6 +14,8 @@ import (
 	"flowtools/internal/tool/flownfilter"
 	"flowtools/internal/tool/flowprint"
 	"flowtools/internal/tool/flowreceive"
+	"flowtools/internal/tool/flowreport"
+	"flowtools/internal/tool/flowrptfmt"
 	"flowtools/internal/tool/flowsend"
 	"flowtools/internal/tool/flowsplit"
 	"flowtools/internal/tool/flowstat"
@@ -24,6 +27,7 @@ import (
 func tools() []*cli.Spec {
 	return []*cli.Spec{
 		flowcat.Spec(),
+		flowdscan.Spec(),
 		flowexpire.Spec(),
 		flowexport.Spec(),
 		flowfilter.Spec(),
@@ -34,6 +38,8 @@ func tools() []*cli.Spec {
 		flownfilter.Spec(),
 		flowprint.Spec(),
 		flowreceive.Spec(),
+		flowreport.Spec(),
+		flowrptfmt.Spec(),
 		flowsend.Spec(),
 		flowsplit.Spec(),
 		flowstat.Spec(),
