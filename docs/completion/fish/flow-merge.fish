@@ -1,0 +1,11 @@
+# fish completion for flow-merge
+complete -c flow-merge -s a -l all -d 'also take files still being written'
+complete -c flow-merge -s g -l group -d 'order all operands by capture start, not each by itself'
+complete -c flow-merge -s m -l no-mmap -d 'accepted and ignored files are never mapped'
+complete -c flow-merge -s o -l output -r -F -d 'write to file instead of standard output'
+complete -c flow-merge -s b -l byte-order -x -a 'big little' -d 'byte order of the output'
+complete -c flow-merge -s C -l comment -x -d 'comment in the output header'
+complete -c flow-merge -s d -l debug -x -d 'debug level'
+complete -c flow-merge -s z -l compress -x -d 'zlib level of the output, 0'
+complete -c flow-merge -s h -l help -d 'print help'
+complete -c flow-merge -l version -d 'print the version'

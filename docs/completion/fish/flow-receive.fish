@@ -1,0 +1,10 @@
+# fish completion for flow-receive
+complete -c flow-receive -s b -l byte-order -x -a 'big little' -d 'byte order of the output'
+complete -c flow-receive -s C -l comment -x -d 'comment in the output header'
+complete -c flow-receive -s d -l debug -x -d 'debug level'
+complete -c flow-receive -s o -l output -r -F -d 'write to file, with a complete header, instead of standard'
+complete -c flow-receive -s S -l statistics -x -d 'log statistics of every exporter at each minute of the hour'
+complete -c flow-receive -s V -l record-version -x -d 'version of the flows, N or 8.M'
+complete -c flow-receive -s z -l compress -x -d 'zlib level of the output, 0'
+complete -c flow-receive -s h -l help -d 'print help'
+complete -c flow-receive -l version -d 'print the version'

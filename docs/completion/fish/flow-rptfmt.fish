@@ -1,0 +1,11 @@
+# fish completion for flow-rptfmt
+complete -c flow-rptfmt -s a -l alarm -x -d 'give up after so many seconds'
+complete -c flow-rptfmt -s f -l format -x -a 'ascii html' -d 'ascii'
+complete -c flow-rptfmt -s F -l fields -x -d 'columns to show, separated by commas'
+complete -c flow-rptfmt -s H -l no-header -d 'leave out header and, in text, column names'
+complete -c flow-rptfmt -s m -l max-lines -x -d 'print at most so many lines'
+complete -c flow-rptfmt -s n -l names -d 'names of ports, protocols, AS numbers and tags'
+complete -c flow-rptfmt -s p -l percent -d 'percent of the columns total instead of values'
+complete -c flow-rptfmt -s s -l sort -x -d 'sort by a column, ascending'
+complete -c flow-rptfmt -s h -l help -d 'print help'
+complete -c flow-rptfmt -l version -d 'print the version'

@@ -1,0 +1,18 @@
+# fish completion for flow-stat
+complete -c flow-stat -f
+complete -c flow-stat -s c -l comment-char -x -d 'character that comment lines start with'
+complete -c flow-stat -s d -l debug -x -d 'debug level'
+complete -c flow-stat -s f -l format -x -d 'report number, see below'
+complete -c flow-stat -s n -l names -d 'names of ports, protocols, AS numbers and tags'
+complete -c flow-stat -s p -l header -d 'print the stream header too'
+complete -c flow-stat -s P -l percent -d 'percentages of the total in place of counts'
+complete -c flow-stat -s s -l ascending -x -d 'sort by a column, the first being 0'
+complete -c flow-stat -s S -l descending -x -d 'sort by a column, largest first'
+complete -c flow-stat -s t -l tally -x -d 'with -P running percentages every so many lines, in reports'
+complete -c flow-stat -s T -l title -x -d 'title line in the report information'
+complete -c flow-stat -s w -l wide -d 'wide labels, and the sum of durations'
+complete -c flow-stat -l table -d 'print an aligned table with units, for people'
+complete -c flow-stat -l json -d 'print one JSON document'
+complete -c flow-stat -l csv -d 'print comma separated values under a line of names'
+complete -c flow-stat -s h -l help -d 'print help'
+complete -c flow-stat -l version -d 'print the version'
