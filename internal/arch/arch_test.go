@@ -293,6 +293,8 @@ var worldly = map[string][]string{
 var worldlyExcept = map[string][]string{
 	// Detaching is starting oneself again, with the environment as it is; a chroot without a chdir is none.
 	"internal/daemon": {"os.Environ", "os.Chdir"},
+	// It changes to the work directory, which every later name and command is relative to.
+	"internal/tool/flowcapture": {"os.Chdir"},
 }
 
 // reaches are the uses of worldly names in a file.
