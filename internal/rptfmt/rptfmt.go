@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flowtools/internal/cli"
+	"flowtools/internal/sym"
 	"flowtools/pkg/flow"
 )
 
@@ -144,7 +145,7 @@ func (o *Options) readReport(in io.Reader) (*page, error) {
 	}
 }
 
-// symTables are the symbol tables of key columns.
+// symTable is the symbol table of a key column, "" if it has none.
 func symTable(column string) string {
 	for f := range flow.AllFields() {
 		if info := f.Info(); info.Key == column {
@@ -171,7 +172,7 @@ func (p *page) find(name string) (int, bool) {
 	return i, i >= 0
 }
 
-// columns are the columns to show, in the order of the report.
+// shown are the columns to show, in the order of the report.
 func (p *page) shown() []*shown {
 	var list []*shown
 	names := strings.Split(p.Fields, ",")
@@ -288,22 +289,34 @@ func (p *page) percents(columns []*shown) {
 	}
 }
 
+// Namer returns the function that shows a value of a key column: by its symbol,
+// where the column has a symbol table and that an entry.
+func Namer(symbols func(file string) *sym.Table, column string) func(string) string {
+	table := symTable(column)
+	if table == "" {
+		return func(s string) string { return s }
+	}
+	t := symbols(table + ".sym")
+	return func(s string) string {
+		if v, err := strconv.ParseUint(s, 10, 32); err == nil {
+			if name, ok := t.Name(uint32(v)); ok {
+				return name
+			}
+		}
+		return s
+	}
+}
+
 // names replaces the values of keys that have a symbol table.
 func (p *page) names(columns []*shown) {
 	for _, c := range columns {
-		table := symTable(c.Name)
-		if !c.Key || table == "" {
+		if !c.Key {
 			continue
 		}
-		symbols := p.symbols(table + ".sym")
+		show := Namer(p.symbols, c.Name)
 		c.values = make([]string, len(p.Lines))
 		for i, line := range p.Lines {
-			c.values[i] = value(line, c.at)
-			if v, err := strconv.ParseUint(c.values[i], 10, 32); err == nil {
-				if name, ok := symbols.Name(uint32(v)); ok {
-					c.values[i] = name
-				}
-			}
+			c.values[i] = show(value(line, c.at))
 		}
 	}
 }
