@@ -40,13 +40,27 @@ type Burst struct {
 	Dropped   uint32 // datagrams that the kernel has dropped on this socket so far, mod 2^32
 
 	owner *Listener
-	io    receiver
+	buf   *buffers
+}
+
+// buffers is the memory of a received burst.
+type buffers struct {
+	receiver
 	store [burstSize]Datagram
 	data  [burstSize][netflow.MaxDatagram]byte
 }
 
+// NewBurst returns a burst that did not come from a socket, for tests.
+func NewBurst(port uint16, datagrams ...Datagram) *Burst {
+	return &Burst{Datagrams: datagrams, Port: port}
+}
+
 // Release gives the burst back to its Listener. The datagrams are then invalid.
-func (b *Burst) Release() { b.owner.free <- b }
+func (b *Burst) Release() {
+	if b.owner != nil {
+		b.owner.free <- b
+	}
+}
 
 // Listener receives the datagrams of one UDP socket.
 type Listener struct {
@@ -215,12 +229,12 @@ func (l *Listener) burst() *Burst {
 	default:
 		if l.made < burstLimit {
 			l.made++
-			b = &Burst{owner: l, Port: l.addr.Port()}
-			b.init()
+			b = &Burst{owner: l, Port: l.addr.Port(), buf: new(buffers)}
+			b.buf.init()
 		} else {
 			b = <-l.free
 		}
 	}
-	b.Datagrams = b.store[:0]
+	b.Datagrams = b.buf.store[:0]
 	return b
 }

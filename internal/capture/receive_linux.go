@@ -51,8 +51,8 @@ func enable(fd int, six, multicast bool) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 }
 
-func (b *Burst) init() {
-	r := &b.io
+func (b *buffers) init() {
+	r := &b.receiver
 	for i := range r.messages {
 		r.vectors[i].Base = &b.data[i][0]
 		r.vectors[i].SetLen(len(b.data[i]))
@@ -84,7 +84,7 @@ func (b *Burst) init() {
 // receive fills the burst with what has arrived. With wait it blocks until
 // there is at least one datagram.
 func (b *Burst) receive(l *Listener, wait bool) error {
-	r := &b.io
+	r := &b.buf.receiver
 	for i := range r.messages {
 		h := &r.messages[i].header
 		h.Namelen = unix.SizeofSockaddrInet6
@@ -103,8 +103,8 @@ func (b *Burst) receive(l *Listener, wait bool) error {
 	}
 	for i := range r.n {
 		m := &r.messages[i]
-		d := Datagram{Src: sourceAddr(&r.names[i]), Dst: l.addr.Addr(), Data: b.data[i][:m.length]}
-		b.options(&d, r.control[i][:m.header.Controllen])
+		d := Datagram{Src: sourceAddr(&r.names[i]), Dst: l.addr.Addr(), Data: b.buf.data[i][:m.length]}
+		r.options(&d, r.control[i][:m.header.Controllen])
 		b.Datagrams = append(b.Datagrams, d)
 	}
 	b.Dropped = r.dropped
@@ -124,7 +124,7 @@ func sourceAddr(name *unix.RawSockaddrInet6) netip.Addr {
 }
 
 // options reads the control messages of one datagram.
-func (b *Burst) options(d *Datagram, control []byte) {
+func (r *receiver) options(d *Datagram, control []byte) {
 	const head = unix.SizeofCmsghdr
 	ne := binary.NativeEndian
 	for len(control) >= head {
@@ -140,7 +140,7 @@ func (b *Burst) options(d *Datagram, control []byte) {
 		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
 			d.Dst = netip.AddrFrom16([16]byte(data[:16])).Unmap()
 		case h.Level == unix.SOL_SOCKET && h.Type == unix.SO_RXQ_OVFL && len(data) >= 4:
-			b.io.dropped = ne.Uint32(data)
+			r.dropped = ne.Uint32(data)
 		}
 		control = control[min((size+cmsgAlign-1)&^(cmsgAlign-1), len(control)):]
 	}

@@ -27,7 +27,7 @@ func enable(fd int, six, multicast bool) error {
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVDSTADDR, 1)
 }
 
-func (b *Burst) init() {}
+func (b *buffers) init() {}
 
 // receive fills the burst with one datagram, if there is one. With wait it
 // blocks until there is.
@@ -36,7 +36,7 @@ func (b *Burst) receive(l *Listener, wait bool) error {
 	var from unix.Sockaddr
 	var failed error
 	call := func(fd uintptr) bool {
-		n, control, _, from, failed = unix.Recvmsg(int(fd), b.data[0][:], b.io.control[:], unix.MSG_DONTWAIT)
+		n, control, _, from, failed = unix.Recvmsg(int(fd), b.buf.data[0][:], b.buf.control[:], unix.MSG_DONTWAIT)
 		return failed != unix.EAGAIN
 	}
 	var err error
@@ -48,14 +48,14 @@ func (b *Burst) receive(l *Listener, wait bool) error {
 	if err != nil || failed != nil {
 		return errors.Join(err, failed)
 	}
-	d := Datagram{Dst: l.addr.Addr(), Data: b.data[0][:n]}
+	d := Datagram{Dst: l.addr.Addr(), Data: b.buf.data[0][:n]}
 	switch from := from.(type) {
 	case *unix.SockaddrInet4:
 		d.Src = netip.AddrFrom4(from.Addr)
 	case *unix.SockaddrInet6:
 		d.Src = netip.AddrFrom16(from.Addr).Unmap()
 	}
-	messages, err := unix.ParseSocketControlMessage(b.io.control[:control])
+	messages, err := unix.ParseSocketControlMessage(b.buf.control[:control])
 	for _, m := range messages {
 		switch {
 		case m.Header.Level == unix.IPPROTO_IP && m.Header.Type == unix.IP_RECVDSTADDR && len(m.Data) >= 4:

@@ -1,0 +1,278 @@
+package flowcapture
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"time"
+
+	"flowtools/internal/capture"
+	"flowtools/internal/cli"
+	"flowtools/internal/expire"
+	"flowtools/internal/streamio"
+	"flowtools/pkg/ftfile"
+	"flowtools/pkg/netflow"
+)
+
+// collector owns everything behind the sockets. One goroutine runs it.
+type collector struct {
+	*options
+	env        *cli.Env
+	intake     *capture.Intake
+	store      *capture.Store
+	pipeline   *capture.Pipeline
+	files      *expire.List     // nil without expiry
+	runner     *capture.Program // nil without -R
+	statistics *capture.Statistics
+	clock      time.Time // at the last look
+	ending     bool      // no more sweeps
+}
+
+// collector prepares a collector: the version if it is given, the list of files,
+// a first sweep.
+func (o *options) collector(env *cli.Env) (*collector, error) {
+	c := &collector{
+		options:    o,
+		env:        env,
+		intake:     capture.NewIntake(env.Now, env.Warn),
+		statistics: capture.NewStatistics(o.stat, env.Zone(), env.Now()),
+		clock:      env.Now(),
+	}
+	if o.version != nil {
+		if err := c.intake.Fix(*o.version); err != nil {
+			return nil, streamio.VersionError(err)
+		}
+	}
+	if o.program != "" {
+		c.runner = &capture.Program{Name: o.program, Dir: env.Dir, Warn: env.Warn}
+	}
+	if o.limit != (expire.Limit{}) {
+		if err := c.scan(); err != nil {
+			return nil, err
+		}
+		c.list()
+		c.sweep()
+	}
+	c.store = capture.NewStore(capture.StoreConfig{
+		Output: o.Output, Path: env.Path, Nesting: o.nesting, Zone: env.Zone(), Files: o.rotations + 1, Now: env.Now,
+	})
+	return c, nil
+}
+
+// scan makes the list of the files that are there.
+func (c *collector) scan() error {
+	base := c.env.Dir
+	if base == "" {
+		base = "."
+	}
+	scanner := ftfile.Scanner{Capture: true, Lenient: true, Warn: func(text string) { c.env.Warn("%s", text) }}
+	found, err := scanner.Scan(base)
+	if err != nil {
+		return fmt.Errorf("%w\nftfile_scandir(): failed", err)
+	}
+	for i := range found {
+		found[i].Path = "." + strings.TrimPrefix(found[i].Path, base)
+	}
+	c.files = expire.NewList(found)
+	return nil
+}
+
+// list shows the known files (-d).
+func (c *collector) list() {
+	if c.Debug == 0 || c.files == nil {
+		return
+	}
+	for _, f := range c.files.All() {
+		c.env.Warn("name=%s  size=%d  time=%d", f.Path, f.Size, f.Start)
+	}
+}
+
+// sweep removes the files that are too many or too large; with -d it only says
+// which.
+func (c *collector) sweep() {
+	if c.files == nil {
+		return
+	}
+	remove := func(name string) error { return os.Remove(c.env.Path(name)) }
+	if c.Debug != 0 {
+		remove = nil
+	}
+	open := uint64(0)
+	if c.store != nil {
+		open = uint64(c.store.Octets())
+	}
+	c.files.Sweep(c.limit, open, remove, c.env.Warn)
+}
+
+// loop works until it is told to end, by a signal or by ctx. It calls stop then,
+// and takes what has arrived until bursts is closed.
+func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <-chan *capture.Burst, stop func()) error {
+	defer c.store.Drain()
+	if c.intake.Layout() != nil {
+		if err := c.begin(); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	// The tick alone would do, and does when the clock is set.
+	rotate := time.NewTimer(0)
+	defer rotate.Stop()
+	var armed time.Time
+	done := ctx.Done()
+	farewell := ""
+	for {
+		select {
+		case b, ok := <-bursts:
+			if !ok {
+				return c.end(farewell)
+			}
+			if err := c.take(b); err != nil {
+				return err
+			}
+		case <-c.store.Done():
+			if err := c.completed(); err != nil {
+				return err
+			}
+		case <-tick.C:
+			if err := c.look(); err != nil {
+				return err
+			}
+		case <-rotate.C:
+			if err := c.look(); err != nil {
+				return err
+			}
+		case sig := <-signals:
+			switch sig {
+			case syscall.SIGHUP:
+				if err := c.hangup(); err != nil {
+					return err
+				}
+			case syscall.SIGTERM:
+				farewell = "SIGTERM"
+				stop()
+			case syscall.SIGQUIT:
+				farewell = "SIGQUIT"
+				stop()
+			}
+		case <-done:
+			stop()
+			done = nil
+		}
+		if end := c.store.End(); end != armed && !end.IsZero() {
+			rotate.Reset(end.Sub(c.env.Now()) + 1)
+			armed = end
+		}
+	}
+}
+
+// begin opens the first file, the version being known, and loads the rules.
+//
+// Compat: in this order, so that a failure of the rules leaves a file without
+// flows (golden flow-capture/filter-file-missing).
+func (c *collector) begin() error {
+	if err := c.store.Open(c.intake.Layout().Version); err != nil {
+		return err
+	}
+	if !c.rules.Any() {
+		return nil
+	}
+	var err error
+	c.pipeline, err = c.rules.Load(c.env, c.intake.Layout())
+	return err
+}
+
+// take keeps the flows of a burst.
+func (c *collector) take(b *capture.Burst) error {
+	defer b.Release()
+	for i := range b.Datagrams {
+		d := &b.Datagrams[i]
+		if !c.intake.Accept(d, b.Port) {
+			continue
+		}
+		if !c.store.IsOpen() {
+			if err := c.begin(); err != nil {
+				return err
+			}
+		}
+		flows := c.intake.Flows(d)
+		c.pipeline.Run(flows, c.intake.Exporter())
+		if err := c.store.Write(flows); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// look does what is due by the clock.
+func (c *collector) look() error {
+	now := c.env.Now()
+	if now.Before(c.clock) {
+		c.store.Reschedule()
+	}
+	c.clock = now
+	if end := c.store.End(); !end.IsZero() && now.After(end) {
+		if err := c.rotate(); err != nil {
+			return err
+		}
+	}
+	if c.statistics.Due(now) {
+		c.intake.Print(now, func(e *netflow.Exporter) string { return fmt.Sprintf(" filter_drops=%d", e.Dropped) })
+	}
+	if c.Debug == 0 {
+		c.sweep()
+	}
+	return nil
+}
+
+// rotate completes the open file and opens the next.
+func (c *collector) rotate() error {
+	c.store.Close(c.intake.TakeCounts())
+	return c.store.Open(c.intake.Layout().Version)
+}
+
+// completed takes the files that have been completed.
+func (c *collector) completed() error {
+	for _, f := range c.store.Take() {
+		if f.Err != nil {
+			return f.Err
+		}
+		if c.files != nil && !c.ending {
+			c.files.Add(expire.File{Path: f.Name, Size: f.Size, Start: f.Start})
+			c.list()
+			c.sweep()
+		}
+		if c.runner != nil {
+			c.runner.Start(f.Name)
+		}
+	}
+	return nil
+}
+
+// hangup answers SIGHUP.
+func (c *collector) hangup() error {
+	known := c.store.IsOpen()
+	if known && c.rules.Any() {
+		c.pipeline = c.rules.Reload(c.env, c.intake.Layout(), c.pipeline)
+	}
+	c.env.Warn("SIGHUP")
+	if !known {
+		return nil
+	}
+	return c.rotate()
+}
+
+// end completes the open file when everything has been taken.
+func (c *collector) end(farewell string) error {
+	if farewell != "" {
+		c.env.Warn("%s", farewell)
+	}
+	if c.store.IsOpen() {
+		c.store.Close(c.intake.TakeCounts())
+	}
+	c.store.Drain()
+	c.ending = true
+	return c.completed()
+}

@@ -1,0 +1,223 @@
+// Package flowcapture is flow-capture: it keeps the flows of NetFlow PDUs in
+// rotated files.
+package flowcapture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"flowtools/internal/capture"
+	"flowtools/internal/cli"
+	"flowtools/internal/clib"
+	"flowtools/internal/clib/resolve"
+	"flowtools/internal/daemon"
+	"flowtools/internal/expire"
+	"flowtools/internal/streamio"
+	"flowtools/pkg/flow"
+	"flowtools/pkg/ftfile"
+)
+
+type options struct {
+	streamio.Output
+	foreground bool
+	keepUmask  bool
+	dir        string
+	nesting    int
+	rotations  int
+	limit      expire.Limit
+	pid        string
+	program    string
+	stat       int
+	version    *flow.Version
+	rules      capture.Rules
+}
+
+// tagged is the record version that has room for tags.
+var tagged = flow.Version{Export: 1005}
+
+// Spec describes flow-capture.
+func Spec() *cli.Spec {
+	o := &options{
+		nesting: ftfile.NestLimit, rotations: 95, pid: "/var/run/flow-capture.pid",
+		Output: streamio.Output{Level: 6},
+	}
+	return &cli.Spec{
+		Name:        "flow-capture",
+		Summary:     "keep the flows of NetFlow exporters in files",
+		Operands:    "localip/remoteip/port",
+		MaxOperands: -1,
+		UsageExit:   1,
+		Flags: append(o.Flags("bC"),
+			cli.Int('d', "debug", "level", &o.Debug, "not 0: list the known files; expiry only says what it would remove"),
+			cli.Bool('D', "foreground", &o.foreground, "stay in the foreground; messages go to standard error, no pid file"),
+			cli.Func('e', "expire-count", "count", func(s string) error { o.limit.Files = uint32(clib.Atoi(s)); return nil }, "keep at most this many files (0 is all)"),
+			cli.Func('E', "expire-size", "bytes[bKMG]", o.setSize, "keep at most this many octets, K M G being powers of 1024 and b 512 (0 is all)"),
+			cli.File('f', "filter-file", "file", &o.rules.Filter.File, "filter file (default SYSCONFDIR/cfg/filter.cfg)"),
+			cli.Text('F', "filter", "definition", &o.rules.Filter.Name, "keep only the flows that this definition of the filter file permits"),
+			cli.Func('n', "rotations", "count", o.setRotations, "rotations a day: one file more than this is made (default 95, every 15 minutes; -1 is never)"),
+			cli.Func('N', "nesting", "level", o.setNesting, "directories: 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3 YYYY/YYYY-MM/YYYY-MM-DD, -1 YYYY-MM-DD, -2 YYYY-MM/YYYY-MM-DD (default 3)"),
+			cli.File('p', "pid-file", "file", &o.pid, "pid file, to which .PORT is added; - is none (default /var/run/flow-capture.pid)"),
+			cli.File('R', "rotate-program", "program", &o.program, "run for each completed file, with its name as only argument"),
+			capture.StatFlag(&o.stat),
+			cli.File('t', "tag-file", "file", &o.rules.Tag.File, "tag file (default SYSCONFDIR/cfg/tag.cfg)"),
+			cli.Func('T', "tag", "definition", o.setTag, "tag flows by this definition of the tag file; files are then of version 1005"),
+			cli.Bool('u', "keep-umask", &o.keepUmask, "keep the umask when detaching (it is 022 otherwise)"),
+			cli.Func('v', "variable", "name=value", o.rules.Vars.Set, "value of @name in the configuration files"),
+			o.versionFlag(),
+			cli.File('w', "directory", "directory", &o.dir, "work directory; required, and what all relative names are relative to"),
+			cli.File('x', "xlate-file", "file", &o.rules.Xlate.File, "xlate file (default SYSCONFDIR/cfg/xlate.cfg)"),
+			cli.Text('X', "xlate", "definition", &o.rules.Xlate.Name, "change flows by this definition of the xlate file"),
+			streamio.LevelFlag(&o.Level),
+		),
+		Description: `flow-capture listens for NetFlow of version 1, 5, 6, 7 and 8 on localip (0 is any) and port, from remoteip (0 is any), and keeps the flows in files below the work directory. A file is named tmp-vVV.DATE.TIME+ZONE while it is open and ft-vVV.DATE.TIME+ZONE when it is complete, after the local time when it was opened.
+
+The day is divided into equal intervals, at whose ends files are rotated. All files have one version, that of the first PDU unless -V or -T is given; PDUs of other versions are translated where that is possible and refused where it is not. Lost flows are told by the sequence numbers of each exporter and engine.
+
+Flows are tagged, filtered and changed, in this order, before they are kept. A remoteip that is a multicast group is joined; localip is then the exporter.
+
+HUP rotates at once and reads the configuration files again; TERM and QUIT complete the file and end the program.
+
+Without -D the program detaches itself once it is ready to receive: work directory, configuration and port have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.`,
+		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors, also those met later, such as files that cannot be written.",
+		Examples: []cli.Example{
+			{Command: "flow-capture -w /var/log/netflows -E 10G 0/192.0.2.1/9995", Text: "Keep the flows of one router, the newest 10 GiB of them."},
+			{Command: "flow-capture -D -n 287 -N -1 -R ./load -w flows 0/0/9995", Text: "Files of 5 minutes, each given to flows/load."},
+		},
+		Files: []string{
+			"/var/run/flow-capture.pid.PORT: the pid",
+			"SYSCONFDIR/cfg/filter.cfg, tag.cfg, xlate.cfg: the default configuration files",
+		},
+		SeeAlso: []string{"flow-receive(1)", "flow-fanout(1)", "flow-expire(1)", "flow-cat(1)", "flow-nfilter(1)", "flow-tag(1)", "flow-xlate(1)"},
+		Run:     o.run,
+	}
+}
+
+func (o *options) setSize(s string) error {
+	v, ok := clib.ScanSize(s)
+	if !ok {
+		return errors.New("scan_size(): failed")
+	}
+	o.limit.Bytes = v
+	return nil
+}
+
+func (o *options) setRotations(s string) error {
+	switch o.rotations = int(clib.Atoi(s)); {
+	case o.rotations > 1439:
+		return errors.New("rotations limited to every 1 minute")
+	case o.rotations < -1:
+		return errors.New("there cannot be fewer than -1 rotations")
+	}
+	return nil
+}
+
+func (o *options) setNesting(s string) error {
+	o.nesting = int(clib.Atoi(s))
+	if o.nesting < -ftfile.NestLimit || o.nesting > ftfile.NestLimit {
+		return errors.New("-3 <= nesting level <= 3")
+	}
+	return nil
+}
+
+func (o *options) setTag(s string) error {
+	o.rules.Tag.Name = s
+	o.version = &tagged // Compat: whatever an earlier -V said
+	return nil
+}
+
+func (o *options) versionFlag() cli.Flag {
+	f := capture.VersionFlag(&o.version)
+	set := f.Set
+	f.Set = func(s string) error {
+		if err := set(s); err != nil {
+			return err
+		}
+		if o.rules.Tag.Name != "" && *o.version != tagged {
+			return errors.New("Must be v1005 with tagging.")
+		}
+		return nil
+	}
+	return f
+}
+
+func (o *options) run(ctx context.Context, env *cli.Env) error {
+	if len(env.Args) != 1 {
+		return errors.New("Specify localip/remoteip/port.")
+	}
+	if o.dir == "" {
+		return errors.New("Specify workdir with -w.")
+	}
+	umask := 0o022
+	if o.keepUmask {
+		umask = -1
+	}
+	d, err := daemon.Start(env, daemon.Options{Detach: !o.foreground, Umask: umask, Syslog: daemon.FacilityLocal6})
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	signals, release := daemon.Signals(syscall.SIGHUP, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGPIPE)
+	defer release()
+	if err := enter(env, o.dir); err != nil {
+		return err
+	}
+	c, err := o.collector(env)
+	if err != nil {
+		return err
+	}
+	if d.Detached() && o.rules.Any() {
+		// Compat: in the foreground errors in these files are found when the
+		// version is known (golden flow-capture/filter-file-missing).
+		if _, err := o.rules.Load(env, c.intake.Layout()); err != nil {
+			return err
+		}
+	}
+	addr, err := capture.ParseAddress(env.Args[0], resolve.IPv4)
+	if err != nil {
+		return err
+	}
+	c.intake.Remote = addr.Exporter()
+	listener, err := capture.Listen(addr, env.Warn)
+	if err != nil {
+		return err
+	}
+	var pid *daemon.PidFile
+	if d.Detached() && o.pid != "" && o.pid != "-" {
+		if pid, err = daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, listener.Addr().Port()))); err != nil {
+			env.Warn("%v", err)
+		}
+	}
+	if err := d.Ready(); err != nil {
+		return err
+	}
+	bursts, end := listener.Start()
+	defer end()
+	if err := c.loop(ctx, signals, bursts, listener.Stop); err != nil {
+		return err
+	}
+	if err := pid.Remove(); err != nil {
+		env.Warn("%v", err)
+	}
+	return nil
+}
+
+// enter makes a directory the one that all relative names are relative to.
+func enter(env *cli.Env, dir string) error {
+	if env.Dir == "" {
+		if err := os.Chdir(dir); err != nil {
+			return fmt.Errorf("chdir(%s): %w", dir, ftfile.Reason(err))
+		}
+		return nil
+	}
+	path := env.Path(dir) // the process has another one
+	if info, err := os.Stat(path); err != nil {
+		return fmt.Errorf("chdir(%s): %w", dir, ftfile.Reason(err))
+	} else if !info.IsDir() {
+		return fmt.Errorf("chdir(%s): %w", dir, syscall.ENOTDIR)
+	}
+	env.Dir = path
+	return nil
+}
