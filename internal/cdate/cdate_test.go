@@ -1,12 +1,14 @@
 package cdate
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -256,19 +258,120 @@ func TestParseTZif(t *testing.T) {
 	if parseTZif(data[:len(data)-1]) != nil {
 		t.Error("a cut footer passed")
 	}
-	// Version 1: the first block alone, 32-bit times.
-	v1 := append([]byte(nil), data...)
-	v1[4] = 0
-	z := parseTZif(v1)
-	if z == nil {
-		t.Fatal("version 1 refused")
+	type change struct {
+		sec int64
+		typ byte
 	}
-	if z.rules != nil {
-		t.Error("version 1 has a footer")
+	// tzif writes a zone file with two types, EST (0) and EDT (1).
+	tzif := func(version byte, changes []change, footer string) []byte {
+		var b []byte
+		block := func(width int) {
+			b = append(append(b, "TZif"...), version)
+			b = append(b, make([]byte, 15)...)
+			for _, n := range []int{0, 0, 0, len(changes), 2, 8} {
+				b = binary.BigEndian.AppendUint32(b, uint32(n))
+			}
+			for _, c := range changes {
+				if width == 8 {
+					b = binary.BigEndian.AppendUint64(b, uint64(c.sec))
+				} else {
+					b = binary.BigEndian.AppendUint32(b, uint32(c.sec))
+				}
+			}
+			for _, c := range changes {
+				b = append(b, c.typ)
+			}
+			est, edt := -18000, -14400
+			b = append(binary.BigEndian.AppendUint32(b, uint32(est)), 0, 0)
+			b = append(binary.BigEndian.AppendUint32(b, uint32(edt)), 1, 4)
+			b = append(b, "EST\x00EDT\x00"...)
+		}
+		block(4)
+		if version == 0 {
+			return b
+		}
+		block(8)
+		return append(b, "\n"+footer+"\n"...)
 	}
-	// Debian's files have an empty first block, which is then all there is.
-	if off, _, _ := z.Offset(0); off != z.spans[0].off && len(z.spans) == 1 {
-		t.Errorf("offset %d", off)
+	year := func(y int) int64 { return daysSince1970(y, 1, 1) * 86400 }
+	rule := parsePOSIX("EST5EDT,M3.2.0,M11.1.0")
+	begin, end := rule.changes(2008)
+
+	// Old and new versions say the same; the new one goes on by its footer.
+	for _, version := range []byte{0, '2'} {
+		z := parseTZif(tzif(version, []change{{begin, 1}, {end, 0}}, "EST5EDT,M3.2.0,M11.1.0"))
+		if z == nil {
+			t.Fatalf("version %d refused", version)
+		}
+		for _, c := range []struct {
+			sec  int64
+			want string
+		}{{-1 << 40, "EST"}, {0, "EST"}, {begin - 1, "EST"}, {begin, "EDT"}, {end - 1, "EDT"}, {end, "EST"}, {year(2009), "EST"}} {
+			if _, name, _ := z.Offset(c.sec); name != c.want {
+				t.Errorf("version %d at %d: %s, want %s", version, c.sec, name, c.want)
+			}
+		}
+		for y := 2009; y < 2300; y++ {
+			summer := year(y) + 200*86400
+			if _, _, dst := z.Offset(summer); dst != (version != 0) {
+				t.Fatalf("version %d in the summer of %d: %v", version, y, dst)
+			}
+		}
+	}
+	// A last change behind the years laid out, one before 1970, and none at all.
+	for _, changes := range [][]change{{{year(2150), 1}}, {{-1 << 50, 1}}, {}} {
+		z := parseTZif(tzif('2', changes, "EST5EDT,M3.2.0,M11.1.0"))
+		if z == nil {
+			t.Fatalf("%v refused", changes)
+		}
+		want := rule.span(1 << 40)
+		if _, name, _ := z.Offset(1 << 40); len(changes) > 0 && name != want.name {
+			t.Errorf("%v: %s, want %s", changes, name, want.name)
+		}
+	}
+	// A footer without daylight time, and none.
+	for _, footer := range []string{"EST5", ""} {
+		z := parseTZif(tzif('2', []change{{begin, 1}, {end, 0}}, footer))
+		if _, name, _ := z.Offset(1 << 40); name != "EST" || z.rules != nil {
+			t.Errorf("footer %q: %s", footer, name)
+		}
+	}
+	for _, changes := range [][]change{{{5, 2}}, {{5, 0}, {5, 1}}, {{6, 0}, {5, 1}}} {
+		if parseTZif(tzif('2', changes, "")) != nil {
+			t.Errorf("%v passed", changes)
+		}
+	}
+}
+
+// TestConcurrent is for the race detector: a Zone serves several goroutines.
+func TestConcurrent(t *testing.T) {
+	z := loadTest(t, "zoneinfo/New_York")
+	var wg sync.WaitGroup
+	for g := range int64(4) {
+		wg.Go(func() {
+			for i := range int64(3000) {
+				sec := (i*7919 + g) * 100003 % (1 << 32)
+				c := z.Civil(sec)
+				if got := daysSince1970(c.Year, c.Month, c.Day)*86400 + int64(c.Hour*3600+c.Min*60+c.Sec-c.Offset); got != sec {
+					t.Errorf("%d: %+v", sec, c)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestSystem goes through the real files: TZ names a rule or a file of the machine.
+func TestSystem(t *testing.T) {
+	if off, name, _ := LoadZone("XYZ3:30", true).Offset(0); off != -12600 || name != "XYZ" {
+		t.Errorf("XYZ3:30: %d %s", off, name)
+	}
+	if off, name, _ := LoadZone("", true).Offset(0); off != 0 || name != "UTC" {
+		t.Errorf("empty: %d %s", off, name)
+	}
+	if z := LoadZone("", false); z == nil {
+		t.Error("unset: no zone")
 	}
 }
 

@@ -182,7 +182,7 @@ func (p *dateParser) next() {
 	for p.rest != "" {
 		c := p.rest[0]
 		switch {
-		case c == ' ' || '\t' <= c && c <= '\r':
+		case clib.IsSpace(c):
 			p.rest = p.rest[1:]
 		case clib.IsDigit(c):
 			p.tok = token{tokNumber, p.digits()}

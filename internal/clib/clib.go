@@ -6,8 +6,8 @@ package clib
 
 import "math"
 
-// isSpace is C isspace in the C locale.
-func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+// IsSpace is isspace(3) in the C locale.
+func IsSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // IsAlpha reports whether c is an ASCII letter.
 func IsAlpha(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
@@ -67,7 +67,7 @@ func digit(c byte) uint64 {
 // and rest is s itself.
 func scanInt(s string, base int) (n uint64, neg, overflow bool, rest string) {
 	i := 0
-	for i < len(s) && isSpace(s[i]) {
+	for i < len(s) && IsSpace(s[i]) {
 		i++
 	}
 	if i < len(s) && (s[i] == '-' || s[i] == '+') {

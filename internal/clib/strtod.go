@@ -12,7 +12,7 @@ import (
 // there is no number (0).
 func Strtod(s string) (f float64, rest string) {
 	i := 0
-	for i < len(s) && isSpace(s[i]) {
+	for i < len(s) && IsSpace(s[i]) {
 		i++
 	}
 	start := i

@@ -106,8 +106,6 @@ func Parse(r io.Reader) (*Table, error) {
 	return parse(string(data))
 }
 
-func isSpace(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
-
 func parse(s string) (*Table, error) {
 	t := &Table{index: make(map[uint32]int)}
 	i := 0
@@ -123,7 +121,7 @@ func parse(s string) (*Table, error) {
 		return text
 	}
 	for {
-		for i < len(s) && isSpace(s[i]) {
+		for i < len(s) && clib.IsSpace(s[i]) {
 			i++
 		}
 		if i == len(s) {
@@ -134,7 +132,7 @@ func parse(s string) (*Table, error) {
 			continue
 		}
 		start := i
-		for i < len(s) && !isSpace(s[i]) {
+		for i < len(s) && !clib.IsSpace(s[i]) {
 			i++
 		}
 		number := s[start:i]
