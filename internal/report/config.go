@@ -298,8 +298,7 @@ func (ld *loader) startOutput(l *config.Line) {
 		l.Failf("The type of stat-report %q has to come before its outputs.", r.Name)
 		return
 	}
-	const unusual = engine.Columns(1<<engine.Index|1<<engine.First|1<<engine.Last|1<<engine.Frecs) | engine.Rates
-	ld.output = &Output{report: r, Fields: r.Type.Columns() &^ unusual}
+	ld.output = &Output{report: r, Fields: r.Type.Columns() & engine.Usual()}
 	r.Outputs = append(r.Outputs, ld.output)
 }
 
@@ -338,18 +337,17 @@ func (o *Output) sort(l *config.Line) {
 	if name == "" {
 		return
 	}
-	c, ok := o.report.Type.ColumnNamed(name)
-	if !ok || !o.sortable().Has(c) {
-		l.Unexpected(word, want)
-		return
+	for c := range o.sortable().All() {
+		if o.report.Type.ColumnsNamed(name) == c.Set() {
+			o.Sort = Sort{Column: c, Set: true, Backward: plus}
+			return
+		}
 	}
-	o.Sort = Sort{Column: c, Set: true, Backward: plus}
+	l.Unexpected(word, want)
 }
 
-// sortable are the columns that have a sort word.
-func (o *Output) sortable() engine.Columns {
-	return o.report.Type.Columns() &^ (1<<engine.Index | 1<<engine.First | 1<<engine.Last | 1<<engine.Frecs)
-}
+// sortable are the columns that the output may be sorted by.
+func (o *Output) sortable() engine.Columns { return o.report.Type.Columns() & engine.Sortable() }
 
 func (o *Output) words(set engine.Columns) string {
 	var words []string
@@ -372,25 +370,14 @@ func list(l *config.Line, what string, want func() string, apply func(name strin
 
 func (o *Output) fields(l *config.Line) {
 	t := o.report.Type
-	groups := map[string]engine.Columns{"pps": engine.PPSs, "bps": engine.BPSs}
-	if len(t.Keys) == 1 && t.Kind != engine.Linear {
-		groups["generic"] = t.Columns() &^ engine.Count.Set()
-	}
 	list(l, "fields", func() string { return o.words(t.Columns()) }, func(name string, on bool) bool {
-		set := groups[name] & t.Columns()
-		if set == 0 {
-			c, ok := t.ColumnNamed(name)
-			if !ok {
-				return false
-			}
-			set = c.Set()
-		}
+		set := t.ColumnsNamed(name)
 		if on {
 			o.Fields |= set
 		} else {
 			o.Fields &^= set
 		}
-		return true
+		return set != 0
 	})
 }
 

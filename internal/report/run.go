@@ -122,7 +122,7 @@ func (r *Run) tagged() error {
 // rates reports whether an output shows a rate or sorts by one.
 func (conf *Report) rates() bool {
 	for _, o := range conf.Outputs {
-		if o.Fields&engine.Rates != 0 || o.Sort.Set && engine.Rates.Has(o.Sort.Column) {
+		if o.Fields&engine.Rates() != 0 || o.Sort.Set && o.Sort.Column.Float() {
 			return true
 		}
 	}

@@ -50,20 +50,17 @@ func (t *text) facts() []sheet.Fact {
 	add("packets", sheet.Uint(sheet.Count, s.Packets))
 	add("duration", sheet.Uint(sheet.Millis, s.Duration))
 	if t.m.rates {
-		for c := range engine.Rates.All() {
-			add(c.String(), sheet.Float(kinds[c], t.total(c)))
+		for c := range engine.Rates().All() {
+			add(c.String(), sheet.Float(kinds[c.Unit()], t.m.Total(c)))
 		}
 	}
 	return facts
 }
 
-// kinds are the kinds of columns; of those that are not here Number.
-var kinds = map[engine.Column]sheet.Kind{
-	engine.First: sheet.Time, engine.Last: sheet.Time,
-	engine.Count: sheet.Count, engine.Flows: sheet.Count, engine.Octets: sheet.Octets, engine.Packets: sheet.Count,
-	engine.Duration: sheet.Millis, engine.Frecs: sheet.Count,
-	engine.AvgBPS: sheet.BitRate, engine.MinBPS: sheet.BitRate, engine.MaxBPS: sheet.BitRate,
-	engine.AvgPPS: sheet.PackRate, engine.MinPPS: sheet.PackRate, engine.MaxPPS: sheet.PackRate,
+// kinds are the kinds of values by unit.
+var kinds = [...]sheet.Kind{
+	engine.Label: sheet.Number, engine.Quantity: sheet.Count, engine.InOctets: sheet.Octets, engine.InMillis: sheet.Millis,
+	engine.BitsPerSecond: sheet.BitRate, engine.PacketsPerSecond: sheet.PackRate, engine.UnixTime: sheet.Time,
 }
 
 // lineSheet fills in the columns of the head and returns what writes the rows.
@@ -98,18 +95,15 @@ func (t *text) lineSheet(head *sheet.Head) func() error {
 }
 
 func (t *text) sheetValue(c engine.Column) func(engine.Row) sheet.Value {
-	kind, named := kinds[c]
-	if !named {
-		kind = sheet.Number
-	}
-	floats := engine.Rates.Has(c) || t.m.Type.Kind == engine.Linear && c != engine.Key1
+	kind := kinds[c.Unit()]
+	floats := c.Float() || t.m.Type.Kind == engine.Linear && c != engine.Key1
 	switch {
 	case c == engine.Index:
 		return func(engine.Row) sheet.Value { return sheet.Uint(kind, t.m.index) }
 	case engine.Keys.Has(c):
 		return t.sheetKey(int(c - engine.Key1))
-	case t.out.Flags&PercentTotal != 0 && percentable.Has(c) && t.m.Type.Kind != engine.Linear:
-		total := t.total(c)
+	case t.out.Flags&PercentTotal != 0 && engine.Shares().Has(c) && t.m.Type.Kind != engine.Linear:
+		total := t.m.Total(c)
 		return func(row engine.Row) sheet.Value { return sheet.Float(sheet.Percent, percent(row.Float(c), total)) }
 	case floats:
 		return func(row engine.Row) sheet.Value { return sheet.Float(kind, row.Float(c)) }

@@ -84,15 +84,6 @@ func (t *text) sayTime(word string, sec uint32) {
 	t.buf = append(append(t.buf, t.run.env.Zone().Ctime(int64(sec))...), '\n')
 }
 
-// headerFields is the order of the columns in the header; index, first, last and
-// count are not named there.
-var headerFields = []engine.Column{
-	engine.Key1, engine.Key2, engine.Key3, engine.Key4, engine.Key5, engine.Key6,
-	engine.Flows, engine.Octets, engine.Packets, engine.Duration,
-	engine.AvgPPS, engine.MinPPS, engine.MaxPPS, engine.AvgBPS, engine.MinBPS, engine.MaxBPS,
-	engine.Frecs, engine.Other,
-}
-
 func (t *text) header() {
 	r, o := t.run, t.out
 	if r.interval == 0 {
@@ -150,7 +141,7 @@ func (t *text) headerOnce() {
 	if o.Fields != 0 {
 		t.label("fields", labelWidth)
 		first := true
-		for _, c := range headerFields {
+		for _, c := range engine.HeaderOrder() {
 			if o.Fields.Has(c) {
 				t.signed(conf.Type.Word(c), &first)
 			}
@@ -326,14 +317,14 @@ func (t *text) cells(columns engine.Columns, flags Flags) []cell {
 }
 
 func (t *text) cell(c engine.Column, flags Flags) cell {
-	floats := engine.Rates.Has(c) || t.m.Type.Kind == engine.Linear && c != engine.Key1
+	floats := c.Float() || t.m.Type.Kind == engine.Linear && c != engine.Key1
 	switch {
 	case c == engine.Index:
 		return func(dst []byte, _ engine.Row) []byte { return strconv.AppendUint(dst, t.m.index, 10) }
 	case engine.Keys.Has(c):
 		return t.key(int(c-engine.Key1), flags&Names != 0)
-	case flags&PercentTotal != 0 && percentable.Has(c):
-		total := t.total(c)
+	case flags&PercentTotal != 0 && engine.Shares().Has(c):
+		total := t.m.Total(c)
 		return func(dst []byte, row engine.Row) []byte { return clib.AppendF(dst, percent(row.Float(c), total), 6) }
 	case floats:
 		return func(dst []byte, row engine.Row) []byte { return clib.AppendF(dst, row.Float(c), 6) }
@@ -341,42 +332,7 @@ func (t *text) cell(c engine.Column, flags Flags) cell {
 	return func(dst []byte, row engine.Row) []byte { return strconv.AppendUint(dst, row.Uint(c), 10) }
 }
 
-// percentable are the columns that percent-total concerns.
-const percentable = engine.Sums | engine.Rates | 1<<engine.Count
-
 func percent(v, total float64) float64 { return v / total * 100 }
-
-// total is what percentages of a column are of.
-func (t *text) total(c engine.Column) float64 {
-	s := &t.totals
-	switch c {
-	case engine.Flows:
-		return float64(s.Flows)
-	case engine.Octets:
-		return float64(s.Octets)
-	case engine.Packets:
-		return float64(s.Packets)
-	case engine.Duration:
-		return float64(s.Duration)
-	case engine.AvgBPS:
-		return s.BPS.Avg
-	case engine.MinBPS:
-		return s.BPS.Min
-	case engine.MaxBPS:
-		return s.BPS.Max
-	case engine.AvgPPS:
-		return s.PPS.Avg
-	case engine.MinPPS:
-		return s.PPS.Min
-	case engine.MaxPPS:
-		return s.PPS.Max
-	}
-	var sum uint64
-	for row := range t.m.Rows(false) {
-		sum += row.Uint(c)
-	}
-	return float64(sum)
-}
 
 // nameLimit is where names are cut.
 const nameLimit = 63

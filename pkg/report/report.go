@@ -90,6 +90,7 @@ type Report struct {
 	Type    *Type
 	Options Options
 	layout  *flow.Layout
+	columns Columns // of the type
 	scale   uint64
 
 	totals Totals // BPS.Avg and PPS.Avg are sums here
@@ -150,7 +151,7 @@ func New(t *Type, l *flow.Layout, o Options) (*Report, error) {
 	if missing := l.Missing(t.Needs(&o)); missing != 0 {
 		return nil, fmt.Errorf("report %s: record version %v lacks %v", t.Name, l.Version, missing)
 	}
-	r := &Report{Type: t, Options: o, layout: l, scale: max(1, uint64(o.Scale))}
+	r := &Report{Type: t, Options: o, layout: l, columns: t.Columns(), scale: max(1, uint64(o.Scale))}
 	if o.TagMask != nil {
 		r.block.masked = make([]byte, blockLen*l.Size)
 	}

@@ -133,11 +133,8 @@ func (r *Report) SortFunc(rank func(Row) uint64) {
 
 // sortable reports whether the report keeps what c is sorted by.
 func (r *Report) sortable(c Column) bool {
-	set := r.Type.Columns() &^ (Index.Set() | First.Set() | Last.Set() | Other.Set())
-	if !r.Options.Rates {
-		set &^= Rates
-	}
-	return r.slots() > 0 && set.Has(c)
+	row := &columnTable[c]
+	return r.columns.Has(c) && (row.uint != nil || row.float != nil) && (r.Options.Rates || row.float == nil)
 }
 
 // rank returns a number that orders rows as column c does. Floats are never
@@ -146,7 +143,7 @@ func (w Row) rank(c Column) uint64 {
 	switch {
 	case Keys.Has(c):
 		return w.packed(int(c - Key1))
-	case w.r.Type.Kind == Linear || Rates.Has(c):
+	case w.r.Type.Kind == Linear || c.Float():
 		return math.Float64bits(w.Float(c))
 	}
 	return w.Uint(c)
@@ -229,62 +226,16 @@ func (r *Report) Prefixed(i int) bool {
 	return o.Format(k.print) != Address
 }
 
-// Uint returns a column of whole numbers: keys without their prefix length,
-// sums, counts. Columns that the report does not keep are 0.
-func (w Row) Uint(c Column) uint64 {
-	switch c {
-	case Flows:
-		return w.sum[cFlows]
-	case Octets:
-		return w.sum[cOctets]
-	case Packets:
-		return w.sum[cPackets]
-	case Duration:
-		return w.sum[cDuration]
-	case Frecs:
-		return w.sum[cFrecs]
-	case Count:
-		if w.r.pairs != nil {
-			return w.sum[len(w.sum)-1]
-		}
-	case First:
-		return uint64(w.r.totals.First)
-	case Last:
-		return uint64(w.r.totals.Last)
-	default:
-		if i := int(c) - int(Key1); i >= 0 && i < len(w.r.Type.Keys) {
-			return w.Key(i)
-		}
+// count is the number of distinct values of a count type.
+func (w Row) count() uint64 {
+	if w.r.pairs == nil {
+		return 0
 	}
-	return 0
+	return w.sum[len(w.sum)-1]
 }
 
-// Float returns a column as a float: rates, the sums of Linear reports, and
-// whole numbers converted.
-func (w Row) Float(c Column) float64 {
-	if w.r.Type.Kind == Linear {
-		switch c {
-		case Flows, Octets, Packets:
-			return math.Float64frombits(w.sum[c-Flows])
-		}
-		return float64(w.key[0])
-	}
-	switch c {
-	case AvgBPS:
-		return w.BPS().Avg
-	case MinBPS:
-		return w.BPS().Min
-	case MaxBPS:
-		return w.BPS().Max
-	case AvgPPS:
-		return w.PPS().Avg
-	case MinPPS:
-		return w.PPS().Min
-	case MaxPPS:
-		return w.PPS().Max
-	}
-	return float64(w.Uint(c))
-}
+// linear is a sum of a Linear report.
+func (w Row) linear(i int) float64 { return math.Float64frombits(w.sum[i]) }
 
 // BPS returns the bits a second of the entry, zero without Options.Rates.
 func (w Row) BPS() Rate { return w.rate(cBPS) }
