@@ -160,6 +160,9 @@ func TestSymbols(t *testing.T) {
 	// A missing table is a warning, and only when a symbol is asked for.
 	warned := 0
 	missing := Options{LookupEnv: func(name string) (string, bool) { return t.TempDir(), name == "FLOW_TOOLS_SYSCONFDIR" }, Warn: func(error) { warned++ }}
+	if _, err := Parse("F", []byte("filter-primitive p\ntype ip-protocol\npermit 6"), missing); err != nil || warned != 0 {
+		t.Errorf("no symbol: error %v, %d warnings", err, warned)
+	}
 	if _, err := Parse("F", []byte("filter-primitive p\ntype ip-protocol\npermit tcp"), missing); err == nil || warned != 1 {
 		t.Errorf("error %v, %d warnings", err, warned)
 	}

@@ -34,27 +34,30 @@ type loader struct {
 	primitives config.Names[primitive]
 	prim       *primitive
 	def        *Definition
-	symbols    map[string]config.Symbols // by table, those asked for so far
-	zone       *cdate.Zone               // nil until something asks for local time
+	symbols    map[string]*sym.Table // read so far
+	zone       *cdate.Zone           // nil until something asks for local time
 }
 
-// table returns the look-up in a symbol table, which is read when a file uses it.
+// table returns the look-up in a symbol table, nil for none. The table is read
+// when the first symbol is looked up in it.
 func (ld *loader) table(name string) config.Symbols {
 	if name == "" {
 		return nil
 	}
-	if s, ok := ld.symbols[name]; ok {
-		return s
+	return func(symbol string) (uint32, bool) {
+		t, read := ld.symbols[name]
+		if !read {
+			var err error
+			if t, err = sym.Open(ld.opt.lookupEnv, name); err != nil {
+				ld.opt.warn(err) // as good as empty
+			}
+			if ld.symbols == nil {
+				ld.symbols = map[string]*sym.Table{}
+			}
+			ld.symbols[name] = t
+		}
+		return t.Value(symbol)
 	}
-	t, err := sym.Open(ld.opt.lookupEnv, name)
-	if err != nil {
-		ld.opt.warn(err) // as good as empty
-	}
-	if ld.symbols == nil {
-		ld.symbols = map[string]config.Symbols{}
-	}
-	ld.symbols[name] = t.Value
-	return t.Value
 }
 
 // zoneOf returns the local time zone.
