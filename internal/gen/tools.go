@@ -2,6 +2,7 @@ package main
 
 import (
 	"flowtools/internal/cli"
+	"flowtools/internal/tool/flowcapture"
 	"flowtools/internal/tool/flowcat"
 	"flowtools/internal/tool/flowdscan"
 	"flowtools/internal/tool/flowexpire"
@@ -9,12 +10,14 @@ import (
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
+	"flowtools/internal/tool/flowlog2rrd"
 	"flowtools/internal/tool/flowmask"
 	"flowtools/internal/tool/flowmerge"
 	"flowtools/internal/tool/flownfilter"
 	"flowtools/internal/tool/flowprint"
 	"flowtools/internal/tool/flowreceive"
 	"flowtools/internal/tool/flowreport"
+	"flowtools/internal/tool/flowrpt2rrd"
 	"flowtools/internal/tool/flowrptfmt"
 	"flowtools/internal/tool/flowsend"
 	"flowtools/internal/tool/flowsplit"
@@ -26,6 +29,7 @@ import (
 // tools are the Specs of all commands, one line each.
 func tools() []*cli.Spec {
 	return []*cli.Spec{
+		flowcapture.Spec(),
 		flowcat.Spec(),
 		flowdscan.Spec(),
 		flowexpire.Spec(),
@@ -33,12 +37,14 @@ func tools() []*cli.Spec {
 		flowfilter.Spec(),
 		flowgen.Spec(),
 		flowheader.Spec(),
+		flowlog2rrd.Spec(),
 		flowmask.Spec(),
 		flowmerge.Spec(),
 		flownfilter.Spec(),
 		flowprint.Spec(),
 		flowreceive.Spec(),
 		flowreport.Spec(),
+		flowrpt2rrd.Spec(),
 		flowrptfmt.Spec(),
 		flowsend.Spec(),
 		flowsplit.Spec(),

@@ -1,0 +1,12 @@
+# fish completion for flow-rpt2rrd
+complete -c flow-rpt2rrd -s d -l debug -d 'print the rrdtool commands on standard error'
+complete -c flow-rpt2rrd -s f -l fields -x -d 'columns to store, separated by commas'
+complete -c flow-rpt2rrd -s k -l keys -x -d 'keys to store, separated by commas'
+complete -c flow-rpt2rrd -s K -l key-file -r -F -d 'file with a key a line, up to the first empty one'
+complete -c flow-rpt2rrd -s n -l names -d 'keys are names of ports, protocols, AS numbers and tags'
+complete -c flow-rpt2rrd -s p -l path -r -F -d 'folder of the databases'
+complete -c flow-rpt2rrd -s P -l postfix -x -d 'comes behind the key in file names'
+complete -c flow-rpt2rrd -s r -l storage -x -d 'values kept of 5 minutes, 30 minutes, 2 hours and a day'
+complete -c flow-rpt2rrd -s v -l verbose -d 'name the files that are updated'
+complete -c flow-rpt2rrd -s h -l help -d 'print help'
+complete -c flow-rpt2rrd -l version -d 'print the version'
