@@ -1,8 +1,14 @@
-package cflowd
+package cflowd_test
 
 import (
+	"bytes"
+	"encoding/binary"
 	"testing"
 
+	"flowtools/internal/export"
+	"flowtools/internal/export/cflowd"
+	"flowtools/internal/export/exporttest"
+	"flowtools/internal/flowtest"
 	"flowtools/pkg/flow"
 )
 
@@ -23,7 +29,7 @@ func TestMaskOf(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := MaskOf(l); got != want[v] {
+		if got := cflowd.MaskOf(l); got != want[v] {
 			t.Errorf("version %v: mask %#x, want %#x", v, got, want[v])
 		}
 	}
@@ -48,9 +54,72 @@ func TestFromFields(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		mask, err := FromFields(set)
+		mask, err := cflowd.FromFields(set)
 		if mask != tt.mask && !tt.bad || (err != nil) != tt.bad {
 			t.Errorf("FromFields(%s) = %#x, %v", tt.names, mask, err)
 		}
+	}
+}
+
+func TestTarget(t *testing.T) {
+	exporttest.Run(t, exporttest.Target{
+		Open:    cflowd.Open,
+		Options: func(testing.TB) export.Options { return export.Options{} },
+		Fixed:   true, // a mask for other formats means other fields here
+		Keeps: func(l *flow.Layout) (set flow.FieldSet) {
+			for _, c := range cflowd.Columns {
+				if cflowd.MaskOf(l)>>c.Bit&1 != 0 && !c.Time {
+					set |= c.Field.Set()
+				}
+			}
+			return set
+		},
+		Read: func(t testing.TB, o *export.Options, fields []flow.Field, out []byte) []string {
+			var rows []string
+			for len(out) > 0 {
+				index := binary.BigEndian.Uint32(out)
+				if index != cflowd.MaskOf(o.Layout) {
+					t.Fatalf("index word %#x", index)
+				}
+				out = out[4:]
+				r := make(flow.Record, o.Layout.Size)
+				for _, c := range cflowd.Columns {
+					if index>>c.Bit&1 == 0 {
+						continue
+					}
+					var v uint64
+					for _, b := range out[:c.Width] {
+						v = v<<8 | uint64(b)
+					}
+					out = out[c.Width:]
+					o.Layout.PutUint(r, c.Field, v)
+				}
+				rows = append(rows, exporttest.Row(o.Layout, r, fields))
+			}
+			return rows
+		},
+	})
+}
+
+func TestTimes(t *testing.T) {
+	l := flowtest.Layout(5, 0)
+	b := flow.NewBatch(l)
+	clear(b.Extend(1))
+	for f, v := range map[flow.Field]uint64{
+		flow.UnixSecs: 1000, flow.UnixNsecs: 999e6, flow.SysUptime: 5000, flow.First: 3001, flow.Last: 9000,
+	} {
+		l.PutUint(b.At(0), f, v)
+	}
+	var out bytes.Buffer
+	sink, err := cflowd.Open(t.Context(), &export.Options{Layout: l, Mask: export.Mask{Bits: 0xC00}, Out: &out})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := sink.Write(b); err != nil {
+		t.Fatal(err)
+	}
+	want := []byte{0, 0, 0x0C, 0, 0, 0, 0x03, 0xE7, 0, 0, 0x03, 0xEC} // 999 (999.0 s), 1004
+	if !bytes.Equal(out.Bytes(), want) {
+		t.Errorf("got % x, want % x", out.Bytes(), want)
 	}
 }

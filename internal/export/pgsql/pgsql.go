@@ -126,8 +126,9 @@ func (s *sink) begin() error {
 // then.
 func (s *sink) create(statement string) error {
 	err := s.exec(statement)
-	if code(err) == uniqueViolation {
-		err = s.exec(statement)
+	switch code(err) {
+	case uniqueViolation, "42710", "42P07": // duplicate object, duplicate table
+		return s.exec(statement)
 	}
 	return err
 }

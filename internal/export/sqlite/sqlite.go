@@ -17,8 +17,8 @@ import (
 
 const (
 	defaultTable = "flows"
-	busyTimeout  = 60_000 // ms that an export waits for another one
-	cacheSize    = 64 << 10
+	busyTimeout  = 60_000   // ms that an export waits for another one
+	cacheSize    = 32 << 10 // KiB
 )
 
 // DefaultIndex is the index of a table made here: it grows at its end, so that
@@ -68,10 +68,11 @@ type sink struct {
 	table  string
 	fields []flow.Field
 
-	insert *stmt
-	cells  []cell
-	made   bool // the table is new
-	digest export.Digest
+	insert  *stmt
+	cells   []cell
+	scratch []byte
+	made    bool // the table is new
+	digest  export.Digest
 }
 
 // cell is a column of the insert statement; addresses have memory for their text.
@@ -166,8 +167,8 @@ func (s *sink) Write(b *flow.Batch) error {
 			c := &s.cells[i]
 			v := s.layout.Uint(r, c.field)
 			if c.addr {
-				n := len(clib.AppendIPv4(c.text.mem[:0], uint32(v)))
-				s.insert.bindStatic(i+1, c.text.at, n)
+				s.scratch = clib.AppendIPv4(s.scratch[:0], uint32(v))
+				s.insert.bindStatic(i+1, c.text.at, copy(c.text.mem, s.scratch))
 			} else {
 				s.insert.bindInt(i+1, int64(v))
 			}
