@@ -20,7 +20,7 @@ import (
 
 // Spec returns the description of flow-filter.
 func Spec() *cli.Spec {
-	o := &options{aclFile: "flow.acl", stream: streamio.Output{}}
+	o := &options{aclFile: "flow.acl"}
 	return &cli.Spec{
 		Name:    "flow-filter",
 		Summary: "pass the flows that fit lists of ports, addresses, interfaces and the like",
