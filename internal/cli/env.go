@@ -33,6 +33,7 @@ type Env struct {
 	spec  *Spec
 	zone  *cdate.Zone
 	out   *bufio.Writer
+	said  bool // a message was printed
 	start time.Time
 }
 
@@ -68,7 +69,11 @@ func (e *Env) prepare(s *Spec, arg0 string) {
 // the exit status.
 func (e *Env) Warn(format string, args ...any) { e.message(fmt.Sprintf(format, args...)) }
 
+// Warned reports whether a message was printed: a failure that it explains needs none of its own.
+func (e *Env) Warned() bool { return e.said }
+
 func (e *Env) message(text string) {
+	e.said = true
 	if len(text) > messageLimit {
 		text = text[:messageLimit]
 	}

@@ -108,7 +108,8 @@ func readable(path string) error {
 // Stream is an opened input.
 type Stream struct {
 	*ftfile.Reader
-	Live bool // it may have to wait for its producer
+	Name string // path, "-" for standard input
+	Live bool   // it may have to wait for its producer
 	file io.Closer
 }
 
@@ -128,7 +129,7 @@ func (in *Input) Start() (*Stream, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &Stream{Reader: r, Live: streamio.Live(in.env.Stdin)}, nil
+		return &Stream{Reader: r, Name: in.Path, Live: streamio.Live(in.env.Stdin)}, nil
 	}
 	f, err := os.Open(in.Path)
 	if err != nil {
@@ -139,7 +140,7 @@ func (in *Input) Start() (*Stream, error) {
 		f.Close()
 		return nil, err
 	}
-	return &Stream{Reader: r, file: f}, nil
+	return &Stream{Reader: r, Name: in.Path, file: f}, nil
 }
 
 func sortByStart(inputs []Input) {

@@ -206,6 +206,9 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 		if c.sink.Regular {
 			return streamio.ErrNothing
 		}
+		if c.env.Warned() {
+			return cli.Fail(1, "")
+		}
 		return errors.New("no flow stream to copy")
 	}
 	return c.sink.Complete(c.out, c.header, func(h *ftfile.Header) {
@@ -233,6 +236,10 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter *cli.Meter
 		return errors.New("data version or sub version changed!")
 	}
 	c.start, c.end = min(c.start, h.Start), max(c.end, h.End)
+	if c.Debug > 5 {
+		c.env.Warn("working file=%s", in.Name)
+		defer func() { c.env.Warn("flows: %d", c.out.Flows()) }()
+	}
 	live := in.Live
 	for b := range in.Batches() {
 		if err := c.out.Write(b); err != nil {
