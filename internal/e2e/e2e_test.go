@@ -8,6 +8,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"flowtools/internal/cli"
+	"flowtools/internal/testdb"
 	"flowtools/internal/tool/flowcat"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
@@ -26,7 +27,15 @@ func TestMain(m *testing.M) {
 	} {
 		commands[spec().Name] = func() { cli.Main(spec()) }
 	}
-	testscript.Main(m, commands)
+	testscript.Main(runner{m}, commands)
+}
+
+// runner stops the database servers and removes what was built after the tests.
+type runner struct{ m *testing.M }
+
+func (r runner) Run() int {
+	defer func() { os.RemoveAll(buildDir) }()
+	return testdb.Main(r.m)
 }
 
 // Each script in testdata is a test of its own; see testscript's documentation
