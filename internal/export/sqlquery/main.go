@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 
 	"github.com/olekukonko/tablewriter"
 	"github.com/olekukonko/tablewriter/tw"
@@ -48,7 +49,7 @@ func run(ctx context.Context, env *cli.Env) error {
 		if err := rows.Scan(ptrs...); err != nil {
 			return err
 		}
-		if err := table.Append(values); err != nil {
+		if err := table.Append(slices.Clone(values)); err != nil {
 			return err
 		}
 	}
