@@ -3,7 +3,6 @@ package rptfmt
 import (
 	"bufio"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"flowtools/internal/clib"
@@ -234,8 +233,8 @@ func (p *page) summary() ([]byte, error) {
 				b = append(append(b, group.bounds[row]...), '\n')
 				b = append(b, group.lead[row]...)
 			}
-			f, err := strconv.ParseFloat(strings.TrimPrefix(v, "-"), 64)
-			if err != nil {
+			f, ok := parseNumber(v)
+			if !ok {
 				return nil, fmt.Errorf("%q in a summary is not a number", v)
 			}
 			b = appendShare(b, f)

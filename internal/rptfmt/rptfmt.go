@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"flowtools/internal/cli"
+	"flowtools/internal/clib"
 	"flowtools/internal/sym"
 	"flowtools/pkg/flow"
 )
@@ -216,10 +217,9 @@ func (p *page) sort() error {
 	whole, number := true, true
 	for i, text := range p.Lines {
 		l := line{key: value(text, at), text: text}
-		var err error
-		if l.num, err = strconv.ParseFloat(l.key, 64); err != nil {
-			number = false
-		}
+		var ok bool
+		l.num, ok = parseNumber(l.key)
+		number = number && ok
 		whole = whole && digits(l.key)
 		lines[i] = l
 	}
@@ -241,6 +241,12 @@ func (p *page) sort() error {
 		p.Lines[i] = lines[i].text
 	}
 	return nil
+}
+
+// parseNumber reads a number as flow-report writes it, -nan and inf too.
+func parseNumber(s string) (f float64, ok bool) {
+	f, rest := clib.Strtod(s)
+	return f, rest == "" && s != ""
 }
 
 func digits(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
@@ -274,9 +280,11 @@ func (p *page) percents(columns []*shown) {
 		numbers := make([]float64, len(p.Lines))
 		var sum float64
 		for i, line := range p.Lines {
-			// What is no number counts as 0.
-			numbers[i], _ = strconv.ParseFloat(value(line, c.at), 64)
-			sum += numbers[i]
+			// What is no number counts as 0, -nan too.
+			if v, _ := parseNumber(value(line, c.at)); v == v {
+				numbers[i] = v
+				sum += v
+			}
 		}
 		c.values = make([]string, len(p.Lines))
 		for i, v := range numbers {
@@ -284,7 +292,7 @@ func (p *page) percents(columns []*shown) {
 			if sum != 0 {
 				share = v / sum * 100
 			}
-			c.values[i] = strconv.FormatFloat(share, 'f', 6, 64)
+			c.values[i] = string(clib.AppendF(nil, share, 6))
 		}
 	}
 }

@@ -113,7 +113,7 @@ func (t *Tool) once(words []string) error {
 
 func (t *Tool) start() (*pipe, error) {
 	cmd := exec.Command(t.path, "-")
-	cmd.Dir, cmd.Stderr = t.Env.Dir, t.Env.Stderr
+	cmd.Dir = t.Env.Dir
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -122,6 +122,7 @@ func (t *Tool) start() (*pipe, error) {
 	if err != nil {
 		return nil, err
 	}
+	cmd.Stderr = cmd.Stdout // warnings are lines between the answers
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}

@@ -73,7 +73,7 @@ func Spec() *cli.Spec {
 
 Reading ends at an empty line. Words behind the options are ignored.`,
 		Examples: []cli.Example{
-			{Command: "flow-report -v TYPE=ip-protocol -v 'RPTOPT=...' < flows | flow-rpt2rrd -k 6,17,total_octets -p /var/rrd", Text: "store TCP, UDP and the total of octets"},
+			{Command: "flow-report -s site.cfg -S protocols < flows | flow-rpt2rrd -k 6,17,total_octets -p /var/rrd", Text: "store TCP, UDP and the total of octets"},
 		},
 		Files:    []string{"FOLDER/KEYPOSTFIX.rrd: the databases"},
 		SeeAlso:  []string{"flow-report(1)", "flow-log2rrd(1)", "rrdtool(1)"},
@@ -147,6 +147,8 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	return err
 }
 
+var errNoTime = errors.New("the report has no first-flow line: it needs the option +header")
+
 // feeder stores one report.
 type feeder struct {
 	*options
@@ -196,8 +198,11 @@ func (f *feeder) feed(s *rptfmt.Scanner) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	if f.time == "" {
-		return errors.New("the report has no first-flow line: it needs the option +header")
+	switch {
+	case f.time == "":
+		return errNoTime
+	case columns == nil && len(f.want) > 0:
+		return errors.New("the report has no recn line, and so no keys")
 	}
 	return f.feedLines(s, columns)
 }
@@ -277,7 +282,7 @@ func (f *feeder) storeSome(key string, names, values, wanted []string) error {
 		return nil // no totals are wanted
 	}
 	if f.time == "" {
-		return errors.New("the report has no first-flow line: it needs the option +header")
+		return errNoTime
 	}
 	return f.store(key, sources, row)
 }
