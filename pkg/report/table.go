@@ -41,16 +41,30 @@ func (t *table) entry(i uint32) []uint64 {
 	return c[at : at+t.stride : at+t.stride]
 }
 
-// hash mixes a packed key. The seed keeps chosen keys from colliding on
-// purpose; hash values never show.
-func (t *table) hash(key []uint64) uint32 {
-	h := t.seed
-	for _, w := range key {
-		hi, lo := bits.Mul64(w^h, 0x9e3779b97f4a7c15)
-		h = hi ^ lo
+// mix folds the product of a word with a constant to 64 bits.
+func mix(w uint64) uint64 {
+	hi, lo := bits.Mul64(w, 0x9e3779b97f4a7c15)
+	return hi ^ lo
+}
+
+// hash sets hashes to those of the keys. The seed keeps chosen keys from
+// colliding on purpose; hash values never show.
+func (t *table) hash(keys []uint64, hashes []uint32) {
+	seed := t.seed
+	switch kw := t.keyWords; kw {
+	case 1:
+		for i, w := range keys[:len(hashes)] {
+			hashes[i] = uint32(mix(w ^ seed))
+		}
+	default:
+		for i := range hashes {
+			h := seed
+			for _, w := range keys[i*kw : i*kw+kw] {
+				h = mix(w ^ h)
+			}
+			hashes[i] = uint32(h)
+		}
 	}
-	hi, lo := bits.Mul64(h^0xd1b54a32d192ed03, 0x2545f4914f6cdd1d)
-	return uint32(hi ^ lo)
 }
 
 // find sets at[i] to the number of the entry of key i, which is made where
@@ -67,10 +81,9 @@ func (t *table) find(keys []uint64, at []uint32, hashes []uint32) {
 	slots := t.slots
 	mask := uint32(len(slots) - 1)
 	hashes = hashes[:len(at)]
+	t.hash(keys, hashes)
 	var touched uint64
-	for i := range hashes {
-		h := t.hash(keys[i*kw : i*kw+kw])
-		hashes[i] = h
+	for _, h := range hashes {
 		touched |= slots[h&mask]
 	}
 	for i, h := range hashes {

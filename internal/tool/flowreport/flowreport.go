@@ -141,7 +141,7 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	total, err := count(env, in, run)
+	total, err := count(meter(env, in, definition), in, run)
 	if err = run.Finish(err); err != nil {
 		return err
 	}
@@ -153,30 +153,32 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 }
 
 // count is the record loop.
-func count(env *cli.Env, in *ftfile.Reader, run *report.Run) (total uint64, err error) {
-	meter := env.Progress("reading", size(env, in))
-	defer meter.Done()
+func count(m *cli.Meter, in *ftfile.Reader, run *report.Run) (total uint64, err error) {
+	defer m.Done()
 	for b := range in.Batches() {
 		n := b.Len()
 		if err := run.Add(b); err != nil {
 			return total, err
 		}
-		meter.Add(int64(n * in.Layout().Size))
+		m.Add(int64(n * in.Layout().Size))
 		total += uint64(n)
 	}
 	return total, nil
 }
 
-// size is how many octets of records a file on standard input has, -1 if that
-// cannot be told.
-func size(env *cli.Env, in *ftfile.Reader) int64 {
+// meter shows how far a file is read, while nothing else is printed.
+func meter(env *cli.Env, in *ftfile.Reader, d *report.Definition) *cli.Meter {
 	f, ok := env.Stdin.(*os.File)
-	if !ok || in.Header().Flags&ftfile.FlagCompress != 0 {
-		return -1
+	if !ok || d.Series != 0 {
+		return nil
 	}
 	info, err := f.Stat()
 	if err != nil || !info.Mode().IsRegular() {
-		return -1
+		return nil
 	}
-	return info.Size()
+	total := info.Size()
+	if in.Header().Flags&ftfile.FlagCompress != 0 {
+		total = 0 // unknown
+	}
+	return env.Progress("reading", total)
 }
