@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sys/unix"
 )
 
 // SpoofPort is the source port of the first destination that is sent to with a
@@ -19,11 +20,19 @@ const SpoofPort = 7999
 
 // Sender sends datagrams to one destination. It is for one goroutine.
 type Sender struct {
-	conn *net.UDPConn
-	raw  *spoofer
+	conn  net.PacketConn
+	raw   syscall.RawConn
+	spoof *spoofer // nil: the system makes the headers
 
-	// Retries counts the sends repeated because the system had no buffers.
+	// Retries counts the sends that Send repeated because the system had no
+	// buffers.
 	Retries uint64
+
+	// Of the call in progress.
+	out    []byte
+	wait   bool
+	failed error
+	call   func(fd uintptr) bool
 }
 
 // Dial opens the socket for a sender's address. The TTL counts for multicast
@@ -54,37 +63,70 @@ func Dial(a Address) (*Sender, error) {
 			return nil, fmt.Errorf("setsockopt(IP_MULTICAST_TTL): %w", reason(err))
 		}
 	}
-	return &Sender{conn: conn}, nil
+	return newSender(conn, nil)
 }
 
-// Send sends one datagram, waiting while the system has no buffers. That nobody
-// listened to an earlier datagram is no error, but may cost this one (the system
-// reports it in its place). src is the source address for a spoofing Sender; it
-// is ignored by others.
-func (s *Sender) Send(datagram []byte, src netip.Addr) error {
-	for {
-		var err error
-		if s.raw != nil {
-			err = s.raw.send(datagram, src)
-		} else {
-			_, err = s.conn.Write(datagram)
-		}
-		switch {
-		case err == nil, errors.Is(err, syscall.ECONNREFUSED):
-			return nil
-		case errors.Is(err, syscall.ENOBUFS):
-			s.Retries++
-			time.Sleep(100 * time.Microsecond)
-		default:
-			return reason(err)
+// newSender makes a Sender of an open socket, which it closes when it fails.
+func newSender(conn interface {
+	net.PacketConn
+	syscall.Conn
+}, spoof *spoofer) (*Sender, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	s := &Sender{conn: conn, raw: raw, spoof: spoof}
+	s.call = func(fd uintptr) bool {
+		for {
+			if s.spoof != nil {
+				s.failed = unix.Sendto(int(fd), s.out, 0, &s.spoof.to)
+			} else {
+				_, s.failed = unix.Write(int(fd), s.out)
+			}
+			if s.failed != unix.EINTR {
+				return s.failed != unix.EAGAIN || !s.wait
+			}
 		}
 	}
+	return s, nil
+}
+
+// Send sends one datagram, waiting while the system has no room or no buffers.
+// That nobody listened to an earlier datagram is no error, but may cost this one
+// (the system reports it in its place). src is the source address for a spoofing
+// Sender; it is ignored by others.
+func (s *Sender) Send(datagram []byte, src netip.Addr) error {
+	for {
+		err := s.send(datagram, src, true)
+		if !errors.Is(err, syscall.ENOBUFS) {
+			return err
+		}
+		s.Retries++
+		time.Sleep(100 * time.Microsecond)
+	}
+}
+
+// Try is Send without waiting: the error is then EAGAIN or ENOBUFS, and the
+// datagram was not sent. It does not allocate.
+func (s *Sender) Try(datagram []byte, src netip.Addr) error { return s.send(datagram, src, false) }
+
+func (s *Sender) send(datagram []byte, src netip.Addr, wait bool) error {
+	s.out, s.wait, s.failed = datagram, wait, nil
+	if s.spoof != nil {
+		var err error
+		if s.out, err = s.spoof.packet(datagram, src); err != nil {
+			return err
+		}
+	}
+	if err := s.raw.Write(s.call); err != nil {
+		return reason(err)
+	}
+	if s.failed == unix.ECONNREFUSED {
+		return nil
+	}
+	return s.failed
 }
 
 // Close closes the socket.
-func (s *Sender) Close() error {
-	if s.raw != nil {
-		return s.raw.conn.Close()
-	}
-	return s.conn.Close()
-}
+func (s *Sender) Close() error { return s.conn.Close() }
