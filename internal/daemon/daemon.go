@@ -30,6 +30,7 @@ type Options struct {
 	Syslog Facility // where a detached process logs
 	Tag    string   // of its log lines; "" is the program's name
 	Stdin  bool     // a detached process keeps its standard input
+	Root   bool     // a detached process changes to /; relative names stay what they were, see cli.Env.Dir
 }
 
 // Daemon is a process that stays, detached or not.
@@ -47,8 +48,8 @@ type Daemon struct {
 // own (Go programs cannot fork), waits until that copy calls Ready or ends, and
 // Start returns an error there that ends it with the right status: 0, or that of
 // the copy, whose messages have then been shown. The copy comes back from Start
-// with a Daemon and still has the working directory and standard error of the
-// user, so that whatever goes wrong before Ready is seen.
+// with a Daemon and still has the standard error and, without Root, the working
+// directory of the user, so that whatever goes wrong before Ready is seen.
 //
 // From here on env.Log takes the messages: to syslog, or without Detach to
 // standard error, in either case without waiting.
@@ -66,6 +67,11 @@ func Start(env *cli.Env, o Options) (*Daemon, error) {
 	if d.ready = inherited(env); d.ready == nil {
 		return nil, start(env, o.Stdin)
 	}
+	if o.Root {
+		if err := toRoot(env); err != nil {
+			return nil, err
+		}
+	}
 	d.detached, d.stdin = true, o.Stdin
 	if o.Umask >= 0 {
 		syscall.Umask(o.Umask)
@@ -81,6 +87,18 @@ func Start(env *cli.Env, o Options) (*Daemon, error) {
 		d.log.Print(Info, text)
 	}
 	return d, nil
+}
+
+// toRoot changes to / and keeps in env where relative names are relative to.
+func toRoot(env *cli.Env) error {
+	if env.Dir == "" {
+		dir, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		env.Dir = dir
+	}
+	return os.Chdir("/")
 }
 
 // inherited returns the pipe to the process that started this one as its

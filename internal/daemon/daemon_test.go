@@ -22,7 +22,7 @@ import (
 
 // sample is a daemon whose life is told by its options.
 func sample() *cli.Spec {
-	var detach, crash, fail bool
+	var detach, crash, fail, root bool
 	var out string
 	umask := 0o022
 	return &cli.Spec{
@@ -31,11 +31,12 @@ func sample() *cli.Spec {
 			cli.Bool('D', "", &detach, "detach"),
 			cli.Bool('k', "", &crash, "die of a signal before being ready"),
 			cli.Bool('e', "", &fail, "fail before being ready"),
+			cli.Bool('r', "", &root, "change to /"),
 			cli.File('o', "", "file", &out, "where to write what the process looks like"),
 			cli.Int('u', "", "mask", &umask, "umask"),
 		},
 		Run: func(_ context.Context, env *cli.Env) error {
-			d, err := Start(env, Options{Detach: detach, Umask: umask, Syslog: FacilityLocal6})
+			d, err := Start(env, Options{Detach: detach, Umask: umask, Syslog: FacilityLocal6, Root: root})
 			if err != nil {
 				return err
 			}
@@ -51,7 +52,7 @@ func sample() *cli.Spec {
 				return err
 			}
 			env.Warn("at work")
-			return os.WriteFile(out+".tmp", []byte(portrait()), 0o666)
+			return os.WriteFile(env.Path(out)+".tmp", []byte(portrait()), 0o666)
 		},
 	}
 }
@@ -59,6 +60,8 @@ func sample() *cli.Spec {
 // portrait describes this process.
 func portrait() string {
 	var b strings.Builder
+	dir, _ := os.Getwd()
+	fmt.Fprintf(&b, "directory %s\n", dir)
 	sid, _, _ := syscall.Syscall(syscall.SYS_GETSID, 0, 0, 0)
 	fmt.Fprintf(&b, "leader %v\n", int(sid) == os.Getpid())
 	for fd := range 3 {
@@ -126,7 +129,12 @@ func TestDetach(t *testing.T) {
 	if code != 0 || stderr != "" {
 		t.Errorf("status %d, stderr %q", code, stderr)
 	}
-	want := `leader true
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "directory " + here + `
+leader true
 fd 0 null true
 fd 1 null true
 fd 2 null true
@@ -138,6 +146,31 @@ unset
 `
 	if d := cmp.Diff(want, await(t, out+".tmp")); d != "" {
 		t.Error(d)
+	}
+}
+
+// TestRoot: a detached process leaves the directory it was started in, but not
+// the names that are relative to it.
+func TestRoot(t *testing.T) {
+	here, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "portrait")
+	relative, err := filepath.Rel(here, out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for args, want := range map[string]string{"-Dr": "directory /\n", "-D": "directory " + here + "\n", "-r": "directory " + here + "\n"} {
+		if code, stderr := run(t, nil, args, "-o", relative); code != 0 {
+			t.Errorf("%s: status %d, stderr %q", args, code, stderr)
+		}
+		if got := await(t, out+".tmp"); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", args, got)
+		}
+		if err := os.Remove(out + ".tmp"); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
