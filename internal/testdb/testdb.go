@@ -201,10 +201,18 @@ func (s *Server) Kill() {
 // Restart starts the server again on its data after Kill.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
-	if err := s.launch(); err != nil {
-		text, _ := os.ReadFile(s.log)
-		t.Fatalf("%v\n%s", err, text)
+	// PostgreSQL refuses to start while processes of the old one live; they find
+	// out that it is dead when they next look.
+	for deadline := time.Now().Add(startLimit); ; time.Sleep(100 * time.Millisecond) {
+		os.Remove(filepath.Join(s.dir, "data", "postmaster.pid"))
+		err := s.launch()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			text, _ := os.ReadFile(s.log)
+			t.Fatalf("%v\n%s", err, text)
+		}
 	}
 }
 

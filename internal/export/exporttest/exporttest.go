@@ -4,8 +4,7 @@ package exporttest
 import (
 	"bytes"
 	"errors"
-	"fmt"
-	"strings"
+	"strconv"
 	"testing"
 
 	"flowtools/internal/export"
@@ -34,14 +33,18 @@ type Target struct {
 
 // Row is the text of a record that Read returns.
 func Row(l *flow.Layout, r flow.Record, fields []flow.Field) string {
-	values := make([]string, len(fields))
+	row := make([]byte, 0, 12*len(fields))
 	for i, f := range fields {
-		values[i] = fmt.Sprint(l.Uint(r, f))
+		if i > 0 {
+			row = append(row, ',')
+		}
 		if f.Info().Kind == flow.Addr {
-			values[i] = l.Addr(r, f).String()
+			row = l.Addr(r, f).AppendTo(row)
+		} else {
+			row = strconv.AppendUint(row, l.Uint(r, f), 10)
 		}
 	}
-	return strings.Join(values, ",")
+	return string(row)
 }
 
 // Run runs the test.
