@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 
 	"flowtools/internal/cli"
@@ -38,7 +39,7 @@ type Run struct {
 	interval int
 
 	symbols map[string]*sym.Table
-	hosts   map[uint32]string
+	hosts   map[uint32]string // names of addresses, "" for none
 }
 
 // making is a report in the making.
@@ -133,8 +134,7 @@ func (conf *Report) rates() bool {
 // write outputs; an error of those is final.
 func (r *Run) Add(b *flow.Batch) error {
 	if r.def.Series == 0 {
-		r.count(b)
-		return nil
+		return r.count(b)
 	}
 	l, records := r.in, b.Bytes()
 	from := 0
@@ -146,7 +146,9 @@ func (r *Run) Add(b *flow.Batch) error {
 		if now <= r.start || now-r.start <= r.def.Series {
 			continue
 		}
-		r.countPart(records[from:at])
+		if err := r.countPart(records[from:at]); err != nil {
+			return err
+		}
 		from = at
 		if err := r.writeAll(); err != nil {
 			return err
@@ -158,20 +160,19 @@ func (r *Run) Add(b *flow.Batch) error {
 		r.interval++
 		r.start = now
 	}
-	r.countPart(records[from:])
-	return nil
+	return r.countPart(records[from:])
 }
 
-func (r *Run) countPart(records []byte) {
+func (r *Run) countPart(records []byte) error {
 	r.part.Layout = r.in
 	r.part.SetBytes(records)
-	r.count(&r.part)
+	return r.count(&r.part)
 }
 
 // count runs records through mask, tag, filter and reports.
-func (r *Run) count(b *flow.Batch) {
+func (r *Run) count(b *flow.Batch) error {
 	if b.Len() == 0 {
-		return
+		return nil
 	}
 	if r.mask != nil {
 		for rec := range b.All() {
@@ -193,7 +194,11 @@ func (r *Run) count(b *flow.Batch) {
 	}
 	for _, m := range r.reports {
 		m.Add(b)
+		if err := m.Err(); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // Finish writes the outputs of the last interval and what is left of standard
@@ -266,12 +271,28 @@ func (r *Run) symbol(table string, v uint64) (string, bool) {
 	return t.Name(uint32(v))
 }
 
-// host returns the name of an address, "" if it has none.
-func (r *Run) host(addr uint32) string {
-	name, ok := r.hosts[addr]
-	if !ok {
-		name, _ = resolve.Name(addr)
-		r.hosts[addr] = name
+// lookups is how many host names are asked for at a time.
+const lookups = 16
+
+// findHosts asks for the names of addresses that are not known yet. A dead name
+// server then costs its patience once for each sixteen of them.
+func (r *Run) findHosts(addrs map[uint32]bool) {
+	queue := make(chan uint32)
+	var lock sync.Mutex
+	var workers sync.WaitGroup
+	for range min(lookups, len(addrs)) {
+		workers.Go(func() {
+			for addr := range queue {
+				name, _ := resolve.Name(addr)
+				lock.Lock()
+				r.hosts[addr] = name
+				lock.Unlock()
+			}
+		})
 	}
-	return name
+	for addr := range addrs {
+		queue <- addr
+	}
+	close(queue)
+	workers.Wait()
 }

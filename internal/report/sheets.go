@@ -76,6 +76,7 @@ func (t *text) lineSheet(head *sheet.Head) func() error {
 			return err
 		}
 		backward := t.m.sortFor(t.out)
+		t.findHosts(columns, t.out.Flags, t.out.Records, backward)
 		row := make([]sheet.Value, len(values))
 		var lines uint64
 		for r := range t.m.Rows(backward) {

@@ -253,6 +253,7 @@ func (t *text) lines() error {
 	if linear {
 		flags, limit, every = flags&^(PercentTotal|Names), 0, 0
 	}
+	t.findHosts(columns, flags, limit, backward)
 	cells := t.cells(columns, flags)
 	sums := tally{entries: t.entries()}
 	var lines uint64
@@ -346,7 +347,7 @@ func (t *text) key(i int, names bool) cell {
 	case k.Addr && names:
 		return func(dst []byte, row engine.Row) []byte {
 			addr := uint32(row.Key(i))
-			if name := t.run.host(addr); name != "" {
+			if name := t.run.hosts[addr]; name != "" {
 				return append(dst, name[:min(len(name), nameLimit)]...)
 			}
 			return clib.AppendIPv4(dst, addr)
@@ -367,6 +368,33 @@ func (t *text) key(i int, names bool) cell {
 		}
 	}
 	return func(dst []byte, row engine.Row) []byte { return strconv.AppendUint(dst, row.Key(i), 10) }
+}
+
+// findHosts looks up the names of the addresses that are going to be printed.
+func (t *text) findHosts(columns engine.Columns, flags Flags, limit uint64, backward bool) {
+	var keys []int
+	for i := range t.m.Type.Keys {
+		if t.m.Type.Keys[i].Addr && columns.Has(engine.Key1+engine.Column(i)) {
+			keys = append(keys, i)
+		}
+	}
+	if flags&Names == 0 || len(keys) == 0 {
+		return
+	}
+	missing := map[uint32]bool{}
+	var lines uint64
+	for row := range t.m.Rows(backward) {
+		for _, i := range keys {
+			addr := uint32(row.Key(i))
+			if _, ok := t.run.hosts[addr]; !ok {
+				missing[addr] = true
+			}
+		}
+		if lines++; lines == limit {
+			break
+		}
+	}
+	t.run.findHosts(missing)
 }
 
 // tally is the sums over the lines written so far.

@@ -26,6 +26,9 @@ func (r *Report) addLinear() {
 		if end < start || end-start >= longest {
 			continue
 		}
+		if r.full = r.table.n > r.limit; r.full {
+			return
+		}
 		n := float64(end - start + 1)
 		flows, octets, packets := float64(b.flows[i])/n, float64(b.octets[i])/n, float64(b.packets[i])/n
 		for s := uint64(start); s <= uint64(end); {

@@ -107,6 +107,9 @@ type Report struct {
 
 	detail *DetailSums
 	block  block
+
+	limit int // entries from which on nothing is added
+	full  bool
 }
 
 // The counters of an entry, as word numbers behind its key: the sums, with
@@ -155,6 +158,7 @@ func New(t *Type, l *flow.Layout, o Options) (*Report, error) {
 	if o.TagMask != nil {
 		r.block.masked = make([]byte, blockLen*l.Size)
 	}
+	r.limit = maxEntries
 	counters := numSums
 	if o.Rates {
 		counters += numRates
@@ -163,6 +167,7 @@ func New(t *Type, l *flow.Layout, o Options) (*Report, error) {
 	case Detail:
 		r.detail = newDetailSums()
 	case Linear:
+		r.limit = maxSeconds
 		r.keyWords = 1
 		r.table = newTable(1, linearCounters)
 		r.stride = r.table.stride
@@ -190,13 +195,29 @@ func New(t *Type, l *flow.Layout, o Options) (*Report, error) {
 	return r, nil
 }
 
+// The most entries: what fits the numbers of a table, and for Linear reports,
+// where one record can make millions, two years.
+const (
+	maxEntries = 3 << 30
+	maxSeconds = 1 << 26
+)
+
+// Err returns an error when there are so many entries that Add has stopped
+// counting.
+func (r *Report) Err() error {
+	if r.full {
+		return fmt.Errorf("report %s: more than %d entries", r.Type.Name, r.limit)
+	}
+	return nil
+}
+
 // Layout returns the layout of the records that Add takes.
 func (r *Report) Layout() *flow.Layout { return r.layout }
 
 // Reset empties the report and keeps its memory.
 func (r *Report) Reset() {
 	r.totals = Totals{First: math.MaxUint32}
-	r.order = nil
+	r.order, r.full = nil, false
 	if r.table != nil {
 		r.table.reset()
 	}
@@ -222,6 +243,9 @@ func (r *Report) Add(b *flow.Batch) {
 }
 
 func (r *Report) addBlock(data []byte) {
+	if r.full = r.full || r.table != nil && r.table.n > r.limit; r.full {
+		return
+	}
 	if r.Options.TagMask != nil {
 		data = r.maskTags(data)
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"flowtools/internal/flowtest"
 	"flowtools/pkg/flow"
 )
 
@@ -174,6 +175,61 @@ func TestListOrder(t *testing.T) {
 		check("sorted", false)
 		slices.Reverse(want)
 		check("backwards", true)
+	}
+}
+
+// TestLimit fills a Linear report with flows of weeks.
+func TestLimit(t *testing.T) {
+	l := layout(t, 5)
+	r := report(t, "linear-interpolated-flows-octets-packets", l, Options{})
+	r.limit = 100_000
+	b := flow.NewBatch(l)
+	b.Extend(3)
+	for i := range 3 {
+		l.PutUint(b.At(i), flow.DPkts, 1)
+		l.PutUint(b.At(i), flow.UnixSecs, uint64(i)*1_000_000)
+		l.PutUint(b.At(i), flow.Last, 80_000_000)
+	}
+	for i := range 2 {
+		r.Add(b)
+		if n := r.Len(); n != 160_002 || r.Err() == nil {
+			t.Errorf("round %d: %d entries, %v", i, n, r.Err())
+		}
+	}
+	r.Reset()
+	if r.Err() != nil || r.Len() != 0 {
+		t.Error("Reset does not empty a report that is full")
+	}
+}
+
+// TestJunk counts records of random octets in every type.
+func TestJunk(t *testing.T) {
+	for _, v := range flow.Versions() {
+		l, err := flow.LayoutOf(v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := flowtest.Random(l, 500, uint64(v.Export)<<8|uint64(v.Agg))
+		for _, typ := range Types() {
+			o := Options{Rates: true, Source: PrefixLen, Destination: PrefixMask, Scale: 1 << 31, Empty: v.Export == 5}
+			if typ.Kind == Linear || l.Missing(typ.Needs(&o)) != 0 {
+				continue
+			}
+			r := report(t, typ.Name, l, o)
+			r.Add(b)
+			n := 0
+			r.Sort(AvgBPS)
+			for row := range r.Rows(true) {
+				for c := range NumColumns {
+					row.Uint(c)
+					row.Float(c)
+				}
+				n++
+			}
+			if n > 2*b.Len() || len(typ.Keys) > 0 && n == 0 {
+				t.Errorf("%s v%v: %d entries", typ.Name, v, n)
+			}
+		}
 	}
 }
 

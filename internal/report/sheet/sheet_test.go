@@ -117,6 +117,7 @@ func TestShow(t *testing.T) {
 		{Uint(Octets, 999_500), "1.00 MB"},
 		{Uint(Octets, math.MaxUint64), "18.4 EB"},
 		{Float(BitRate, 0.25), "0.25 bit/s"},
+		{Float(BitRate, 0.0012345), "0.00123 bit/s"},
 		{Float(BitRate, 1e30), "1000000 Ybit/s"},
 		{Float(PackRate, 55.55), "55.5 p/s"},
 		{Float(BitRate, math.Inf(1)), "-"},

@@ -175,6 +175,9 @@ func thousands(digits string) string {
 // scaled shows a quantity with three significant digits and a prefix of 1000.
 func scaled(v float64, unit string) string {
 	const prefixes = "kMGTPEZY"
+	if 0 < v && v < 0.01 {
+		return strconv.FormatFloat(v, 'g', 3, 64) + " " + unit
+	}
 	if v < 999.5 {
 		decimals := 0
 		if v != math.Trunc(v) {
