@@ -163,6 +163,10 @@ func socketError(err error, about string) error {
 	return fmt.Errorf("socket(%s): %w", about, reason(err))
 }
 
+// Close closes the socket at once; it is for a Listener that was never started,
+// and harmless after one has ended.
+func (l *Listener) Close() error { return l.conn.Close() }
+
 // Addr returns the address that the socket is bound to.
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
