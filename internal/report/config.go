@@ -4,6 +4,8 @@
 package report
 
 import (
+	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -417,11 +419,11 @@ func (ld *loader) useFilter(l *config.Line, p **filter.Definition) {
 	if *p != nil {
 		l.Failf("The filter is set already: %s.", (*p).Name())
 	}
-	file := ld.filters.Use(l, func(path string) (*filter.File, error) {
+	file := ld.filters.Use(l, placed(l, func(path string) (*filter.File, error) {
 		return filter.Load(ld.path(path), filter.Options{
 			Vars: ld.opt.Vars, LookupEnv: ld.opt.LookupEnv, Now: ld.opt.Now, Resolve: ld.opt.Resolve, Warn: ld.opt.Warn,
 		})
-	})
+	}))
 	if !l.Failed() {
 		*p = found(l, name, file.Definition)
 	}
@@ -433,9 +435,9 @@ func (ld *loader) useTag(l *config.Line) {
 	if d.Tag != nil {
 		l.Failf("The tag definition is set already: %s.", d.Tag.Name())
 	}
-	file := ld.tags.Use(l, func(path string) (*tag.File, error) {
+	file := ld.tags.Use(l, placed(l, func(path string) (*tag.File, error) {
 		return tag.Load(ld.path(path), tag.Options{Vars: ld.opt.Vars, Resolve: ld.opt.Resolve, Warn: ld.opt.Warn})
-	})
+	}))
 	if !l.Failed() {
 		d.Tag = found(l, name, file.Definition)
 	}
@@ -450,11 +452,23 @@ func (ld *loader) useMask(l *config.Line) {
 	if d.Tag != nil {
 		l.Failf("The mask has to come before the tag line.")
 	}
-	file := ld.masks.Use(l, func(path string) (*mask.File, error) {
+	file := ld.masks.Use(l, placed(l, func(path string) (*mask.File, error) {
 		return mask.Load(ld.path(path), mask.Options{Resolve: ld.opt.Resolve, Warn: ld.opt.Warn})
-	})
+	}))
 	if !l.Failed() {
 		d.Mask = found(l, name, file.Definition)
+	}
+}
+
+// placed adds the place to an error of an included file, unless it has one.
+func placed[T any](l *config.Line, load func(path string) (T, error)) func(path string) (T, error) {
+	return func(path string) (T, error) {
+		v, err := load(path)
+		var at *config.Error
+		if err != nil && !errors.As(err, &at) {
+			err = fmt.Errorf("%s line %d: %w", l.File, l.Line, err)
+		}
+		return v, err
 	}
 }
 

@@ -102,7 +102,7 @@ func TestErrors(t *testing.T) {
 		}
 	}
 	for _, text := range []string{"include-filter none\n" + head + "filter x", head + "stat-definition d\nmask x"} {
-		if _, err := Parse("site.cfg", []byte(text), options(t.TempDir())); !errors.Is(err, os.ErrNotExist) {
+		if _, err := Parse("site.cfg", []byte(text), options(t.TempDir())); !errors.Is(err, os.ErrNotExist) || !strings.HasPrefix(err.Error(), "site.cfg line 5: ") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

@@ -109,12 +109,24 @@ func formatterWords(command string) (words []string, ok bool) {
 	return words, len(words) > 0 && words[0] == "flow-rptfmt" && !strings.ContainsAny(command, special)
 }
 
+// deaf is a writer that takes no notice of a broken pipe: whoever finishes the
+// writer below does.
+type deaf struct{ w io.Writer }
+
+func (d deaf) Write(p []byte) (int, error) {
+	n, err := d.w.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		return len(p), nil
+	}
+	return n, err
+}
+
 // openFormatter runs flow-rptfmt in this process.
 func (r *Run) openFormatter(words []string) (*dest, error) {
 	pr, pw := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
-		env := &cli.Env{Stdin: pr, Stdout: r.out, Stderr: r.env.Stderr, Now: r.env.Now, LookupEnv: r.env.LookupEnv, Dir: r.env.Dir}
+		env := &cli.Env{Stdin: pr, Stdout: deaf{r.out}, Stderr: r.env.Stderr, Now: r.env.Now, LookupEnv: r.env.LookupEnv, Dir: r.env.Dir}
 		status := cli.Exec(context.Background(), rptfmt.Spec(), env, words)
 		pr.CloseWithError(syscall.EPIPE) // it may stop before the end
 		done <- status

@@ -141,9 +141,6 @@ Flow Time Distribution (ms):
 		"-f html -m 10": {"<pre>\n</pre>\n<table border cellspacing=0 cellpadding=5>\n<tr>\n</tr>\n<pre>\n" + want + "</pre>\n</table>\n", 0},
 	} {
 		got, _ := run(strings.NewReader(detail()), nil, strings.Fields(args)...)
-		if args == "" {
-			w.Out = strings.Replace(w.Out, "#  ['flow-rptfmt']", "#  ['flow-rptfmt']", 1)
-		}
 		if d := cmp.Diff(w, got); d != "" {
 			t.Errorf("%s: %s", args, d)
 		}
@@ -224,4 +221,10 @@ func FuzzFormat(f *testing.F) {
 			t.Errorf("status %d, messages %q", got.Status, msg)
 		}
 	})
+}
+
+func TestSpec(t *testing.T) {
+	if err := Spec().Check(); err != nil {
+		t.Error(err)
+	}
 }

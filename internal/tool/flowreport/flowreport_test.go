@@ -219,6 +219,9 @@ func TestFailedOutput(t *testing.T) {
 	if msg, status := s.runTo(broken{&os.PathError{Op: "write", Path: "x", Err: syscall.EPIPE}}, in, "-s", "c", "-S", "d"); status != 0 || msg != "" {
 		t.Errorf("broken pipe: status %d, %q", status, msg)
 	}
+	if msg, status := s.runTo(broken{&os.PathError{Op: "write", Path: "x", Err: syscall.EPIPE}}, in); status != 0 || msg != "" {
+		t.Errorf("broken pipe behind the formatter: status %d, %q", status, msg)
+	}
 	for _, form := range [][]string{nil, {"--json"}, {"--csv"}, {"--table"}} {
 		msg, status := s.runTo(broken{syscall.ENOSPC}, in, append(form, "-s", "c", "-S", "d")...)
 		if status != 1 || !strings.Contains(msg, "no space left") {
