@@ -198,7 +198,7 @@ func New(t *Type, l *flow.Layout, o Options) (*Report, error) {
 // The most entries: what fits the numbers of a table, and for Linear reports,
 // where one record can make millions, two years.
 const (
-	maxEntries = 3 << 30
+	maxEntries = 1 << 30
 	maxSeconds = 1 << 26
 )
 
@@ -243,7 +243,10 @@ func (r *Report) Add(b *flow.Batch) {
 }
 
 func (r *Report) addBlock(data []byte) {
-	if r.full = r.full || r.table != nil && r.table.n > r.limit; r.full {
+	for _, t := range [...]*table{r.table, r.pairs} {
+		r.full = r.full || t != nil && t.n > r.limit
+	}
+	if r.full {
 		return
 	}
 	if r.Options.TagMask != nil {
