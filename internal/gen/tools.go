@@ -7,6 +7,7 @@ import (
 	"flowtools/internal/tool/flowdscan"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
+	"flowtools/internal/tool/flowfanout"
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
@@ -34,6 +35,7 @@ func tools() []*cli.Spec {
 		flowdscan.Spec(),
 		flowexpire.Spec(),
 		flowexport.Spec(),
+		flowfanout.Spec(),
 		flowfilter.Spec(),
 		flowgen.Spec(),
 		flowheader.Spec(),
