@@ -28,13 +28,11 @@ func Open(env *cli.Env) (*ftfile.Reader, error) {
 
 // InitError makes the chain of messages for a stream whose header cannot be used.
 func InitError(err error) error {
-	lines := []error{err}
-	if strings.HasPrefix(err.Error(), "Unsupported") {
-		lines = append(lines, errors.New("Unsupported record type"))
-	} else {
-		lines = append(lines, errors.New("ftiheader_read(): failed"))
+	why := "ftiheader_read(): failed"
+	if errors.As(err, new(*flow.VersionError)) {
+		why = "Unsupported record type"
 	}
-	return errors.Join(append(lines, errors.New("ftio_init(): failed"))...)
+	return fmt.Errorf("%w\n%s\nftio_init(): failed", err, why)
 }
 
 // Output holds the options of a written stream.

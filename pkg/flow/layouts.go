@@ -76,8 +76,18 @@ var layouts = sync.OnceValue(func() map[Version]*Layout {
 	return m
 })
 
+// VersionError is the error for a record version that is not supported.
+type VersionError struct {
+	Part  string // what of it: "d_version" (export), "agg_version" or "agg_method"
+	Value uint16
+}
+
+// Error returns the text that scripts know.
+func (e *VersionError) Error() string { return fmt.Sprintf("Unsupported %s %d", e.Part, e.Value) }
+
 // LayoutOf returns the record layout of a version, shared and read-only. The
-// error names what is not supported: the version, or the aggregation method.
+// error is a [*VersionError]. The aggregation method of versions other than 8
+// does not matter.
 func LayoutOf(v Version) (*Layout, error) {
 	if v.Export != 8 {
 		v.Agg = 0
@@ -86,9 +96,9 @@ func LayoutOf(v Version) (*Layout, error) {
 		return l, nil
 	}
 	if v.Export == 8 {
-		return nil, fmt.Errorf("Unsupported agg_method %d", v.Agg)
+		return nil, &VersionError{"agg_method", uint16(v.Agg)}
 	}
-	return nil, fmt.Errorf("Unsupported d_version %d", v.Export)
+	return nil, &VersionError{"d_version", v.Export}
 }
 
 // Versions returns every record version, in ascending order.

@@ -157,14 +157,14 @@ func (h *Header) Order() flow.Order {
 	return flow.LittleEndian
 }
 
-// Layout returns the layout of the records, or an error for a record version
-// that streams of this stream version cannot hold.
+// Layout returns the layout of the records, or a [*flow.VersionError] for a
+// record version that streams of this stream version cannot hold.
 func (h *Header) Layout() (*flow.Layout, error) {
 	if h.Version.Export == 8 && h.AggVersion != flow.AggVersion {
-		return nil, fmt.Errorf("Unsupported agg_version %d", h.AggVersion)
+		return nil, &flow.VersionError{Part: "agg_version", Value: uint16(h.AggVersion)}
 	}
 	if h.Stream == 1 && h.Version.Export != 1 && h.Version.Export != 5 {
-		return nil, fmt.Errorf("Unsupported d_version %d", h.Version.Export)
+		return nil, &flow.VersionError{Part: "d_version", Value: h.Version.Export}
 	}
 	return flow.LayoutOf(h.Version)
 }
@@ -209,7 +209,7 @@ func ReadHeader(r io.Reader) (*Header, error) {
 	rest := h.Size - 4*int(1+h.Stream/3) // 356 or Size-8
 	var buf bytes.Buffer                 // grows with what is there, not with what the size promises
 	if n, err := io.CopyN(&buf, r, int64(rest)); err != nil && !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("read(): %w", err)
+		return nil, fmt.Errorf("read(): %w", Reason(err))
 	} else if n < int64(rest) {
 		return nil, ErrShort
 	}
@@ -231,7 +231,7 @@ func readFull(r io.Reader, p []byte, short error) error {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return short
 	}
-	return fmt.Errorf("read(): %w", err)
+	return fmt.Errorf("read(): %w", Reason(err))
 }
 
 // decoder reads values of fixed size from a header; past its end they are 0.

@@ -285,7 +285,7 @@ func (s *source) read(p []byte) (int, error) {
 	if !s.compressed {
 		n, err := s.in.Read(p)
 		if err != nil && !errors.Is(err, io.EOF) {
-			err = fmt.Errorf("read(): %w", err)
+			err = fmt.Errorf("read(): %w", Reason(err))
 		}
 		return n, err
 	}

@@ -61,7 +61,7 @@ func NewWriter(w io.Writer, h *Header, opts ...Option) (*Writer, error) {
 	}
 	fw.size = len(head)
 	if _, err := w.Write(head); err != nil {
-		return nil, fmt.Errorf("writen(): %w", err)
+		return nil, fmt.Errorf("writen(): %w", Reason(err))
 	}
 	fw.block = recordBuffer / l.Size * l.Size
 	fw.buf = make([]byte, 0, fw.block)
@@ -143,7 +143,7 @@ func (w *Writer) put(p []byte) {
 		return
 	}
 	if _, err := w.out.Write(p); err != nil {
-		w.err = fmt.Errorf("ftio_write(): failed: %w", err)
+		w.err = fmt.Errorf("ftio_write(): failed: %w", Reason(err))
 	}
 }
 
@@ -169,7 +169,7 @@ func (w *Writer) Sync() error {
 	w.drain()
 	if w.zip != nil && w.err == nil {
 		if err := w.zip.Flush(); err != nil {
-			w.err = fmt.Errorf("ftio_write(): failed: %w", err)
+			w.err = fmt.Errorf("ftio_write(): failed: %w", Reason(err))
 		}
 	}
 	return w.err
@@ -185,7 +185,7 @@ func (w *Writer) Close() error {
 	w.drain()
 	if w.zip != nil {
 		if err := w.zip.Close(); err != nil && w.err == nil {
-			w.err = fmt.Errorf("ftio_write(): failed: %w", err)
+			w.err = fmt.Errorf("ftio_write(): failed: %w", Reason(err))
 		}
 	}
 	return w.err
@@ -210,13 +210,13 @@ func (w *Writer) Finish(h *Header) error {
 		return fmt.Errorf("ftio_write_header(): failed: header of %d octets over one of %d", len(head), w.size)
 	}
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("lseek(): %w", err)
+		return fmt.Errorf("lseek(): %w", Reason(err))
 	}
 	if _, err := file.Write(head); err != nil {
-		return fmt.Errorf("writen(): %w", err)
+		return fmt.Errorf("writen(): %w", Reason(err))
 	}
 	if _, err := file.Seek(0, io.SeekEnd); err != nil {
-		return fmt.Errorf("lseek(): %w", err)
+		return fmt.Errorf("lseek(): %w", Reason(err))
 	}
 	return nil
 }
