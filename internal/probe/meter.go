@@ -442,7 +442,7 @@ func (m *Meter) scan() {
 	m.Active = m.Size()
 }
 
-// Flush ends all flows and sets of fragments.
+// Flush ends all flows, after incomplete sets of fragments have become part of theirs.
 func (m *Meter) Flush() {
 	for m.sets.oldest != 0 {
 		m.join(m.sets.oldest, false)
