@@ -11,6 +11,7 @@ import (
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
+	"flowtools/internal/tool/flowimport"
 	"flowtools/internal/tool/flowlog2rrd"
 	"flowtools/internal/tool/flowmask"
 	"flowtools/internal/tool/flowmerge"
@@ -25,6 +26,7 @@ import (
 	"flowtools/internal/tool/flowstat"
 	"flowtools/internal/tool/flowtag"
 	"flowtools/internal/tool/flowxlate"
+	"flowtools/internal/tool/fprobe"
 )
 
 // tools are the Specs of all commands, one line each.
@@ -39,6 +41,7 @@ func tools() []*cli.Spec {
 		flowfilter.Spec(),
 		flowgen.Spec(),
 		flowheader.Spec(),
+		flowimport.Spec(),
 		flowlog2rrd.Spec(),
 		flowmask.Spec(),
 		flowmerge.Spec(),
@@ -53,5 +56,6 @@ func tools() []*cli.Spec {
 		flowstat.Spec(),
 		flowtag.Spec(),
 		flowxlate.Spec(),
+		fprobe.Spec(),
 	}
 }

@@ -1,7 +1,7 @@
 # fish completion for flow-export
 complete -c flow-export -f
 complete -c flow-export -s d -l debug -x -d 'debug level'
-complete -c flow-export -s f -l format -x -a 'cflowd pcap csv mysql wire pgsql sqlite json' -d 'number or name of the format'
+complete -c flow-export -s f -l format -x -a 'cflowd pcap csv mysql wire pgsql sqlite json parquet' -d 'number or name of the format'
 complete -c flow-export -s m -l mask -x -d 'fields to export a number, or names separated by commas in'
 complete -c flow-export -s u -l uri -x -d 'database USERPASSWORDHOSTPORTNAMETABLE, a URL, or FILETABLE'
 complete -c flow-export -l password-file -r -F -d 'file whose first line is the password, when -u has none'
