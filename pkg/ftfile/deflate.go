@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash"
 	"hash/adler32"
 	"io"
@@ -13,36 +14,99 @@ import (
 	"github.com/klauspost/compress/flate"
 )
 
-// Block sizes of the deflater. In parallel, blocks are deflated independently,
-// each with the window before it as dictionary, so that they form one stream.
+// Sizes of blocks in octets.
 const (
 	serialBlock   = 64 << 10
 	parallelBlock = 512 << 10
 	window        = 32 << 10
 )
 
-// deflater writes one zlib stream (RFC 1950). Full blocks are deflated by up to
-// jobs goroutines and written in order by another one; the producer waits only
-// while all of them are busy.
-type deflater struct {
-	out   *bufio.Writer
-	level int
-	jobs  int
-	size  int // octets of data in a full block
-	sum   hash.Hash32
-	block []byte // being filled: the dictionary, then data
-	dict  int    // octets of dictionary at the front of block
-	sent  bool   // a block was sent
-
-	tasks   chan *task // to the deflating goroutines
-	queue   chan *task // the same tasks in order, to the writing goroutine
-	free    chan *task
-	pending sync.WaitGroup // tasks sent and not written
+// Deflaters is a set of goroutines that compress for Writers. Shared by many
+// Writers it keeps each of them small: one that compresses by itself holds
+// about a megabyte of tables.
+type Deflaters struct {
+	level   int
+	jobs    int
+	size    int        // octets of data in a full block
+	joined  bool       // blocks are compressed by themselves, each with the window before it as dictionary
+	tasks   chan *task // to the goroutines
+	free    chan *task // done with
 	workers sync.WaitGroup
-	err     atomic.Pointer[error] // the first write error
 }
 
-// task is one block on its way through the deflater.
+// NewDeflaters starts n goroutines, 1 at least, that compress at a zlib level
+// 1..9. Close ends them.
+func NewDeflaters(level, n int) *Deflaters { return newDeflaters(level, n, serialBlock, true) }
+
+// ownDeflaters are those of a single stream: one goroutine goes through it in
+// one piece, several take large blocks in turn.
+func ownDeflaters(level, n int) *Deflaters {
+	if n > 1 {
+		return newDeflaters(level, n, parallelBlock, true)
+	}
+	return newDeflaters(level, 1, serialBlock, false)
+}
+
+func newDeflaters(level, n, size int, joined bool) *Deflaters {
+	n = max(n, 1)
+	d := &Deflaters{level: level, jobs: n, size: size, joined: joined, tasks: make(chan *task, n), free: make(chan *task, 2*n+2)}
+	for range n {
+		d.workers.Go(d.work)
+	}
+	return d
+}
+
+// Close ends the goroutines. Writers that share them must be closed before.
+func (d *Deflaters) Close() {
+	close(d.tasks)
+	d.workers.Wait()
+}
+
+// work is the body of a goroutine.
+func (d *Deflaters) work() {
+	var zw *flate.Writer
+	var out struct{ io.Writer } // a stream in one piece keeps its writer over all blocks
+	for t := range d.tasks {
+		t.out.Reset()
+		out.Writer = &t.out
+		// Levels are checked where they come from, and memory takes every
+		// write, so nothing here can fail.
+		switch dict := t.plain[:t.dict]; {
+		case zw == nil:
+			zw, _ = flate.NewWriterDict(&out, d.level, dict)
+		case d.joined:
+			zw.ResetDict(&out, dict)
+		}
+		zw.Write(t.plain[t.dict:])
+		switch {
+		case t.last:
+			zw.Close()
+		case t.flush:
+			zw.Flush()
+		}
+		t.done <- struct{}{}
+	}
+}
+
+// task returns one to fill.
+func (d *Deflaters) task() *task {
+	select {
+	case t := <-d.free:
+		return t
+	default:
+		return &task{done: make(chan struct{}, 1)}
+	}
+}
+
+// release takes back a task, or leaves it to the collector if there are many.
+func (d *Deflaters) release(t *task) {
+	select {
+	case d.free <- t:
+	default:
+	}
+}
+
+// task is one block on its way through the goroutines.
 type task struct {
 	plain []byte // dictionary and data
 	dict  int
@@ -52,19 +116,32 @@ type task struct {
 	done  chan struct{}
 }
 
-func newDeflater(out *bufio.Writer, level, jobs int) *deflater {
-	d := &deflater{out: out, level: level, jobs: max(jobs, 1), size: serialBlock, sum: adler32.New()}
-	if d.jobs > 1 {
-		d.size = parallelBlock
+// deflater writes one zlib stream (RFC 1950). Full blocks are compressed by the
+// Deflaters and written in order by a goroutine; the producer waits only while
+// all of them are busy.
+type deflater struct {
+	*Deflaters
+	owned bool // the Deflaters are this stream's alone
+	out   *bufio.Writer
+	sum   hash.Hash32
+	block []byte // being filled: the dictionary, then data
+	dict  int    // octets of dictionary at the front of block
+
+	queue   chan *task     // the tasks in order, to the writing goroutine; nil before the first
+	pending sync.WaitGroup // tasks sent and not written
+	writer  sync.WaitGroup
+	err     atomic.Pointer[error] // the first write error, or errAborted
+}
+
+// errAborted makes the writing goroutine write nothing more.
+var errAborted = errors.New("ftfile: stream aborted")
+
+// newDeflater returns a deflater that uses shared, or if that is nil some of its own.
+func newDeflater(out *bufio.Writer, shared *Deflaters, level, jobs int) *deflater {
+	d := &deflater{Deflaters: shared, out: out, sum: adler32.New()}
+	if shared == nil {
+		d.Deflaters, d.owned = ownDeflaters(level, jobs), true
 	}
-	d.tasks = make(chan *task, d.jobs)
-	d.queue = make(chan *task, d.jobs)
-	d.free = make(chan *task, 2*d.jobs+2)
-	d.block = make([]byte, 0, window+d.size)
-	for range d.jobs {
-		d.workers.Go(d.deflate)
-	}
-	d.workers.Go(d.write)
 	return d
 }
 
@@ -112,51 +189,23 @@ func (d *deflater) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// send hands the block on and starts the next one, in parallel with the end of
-// this one as dictionary.
+// send hands the block on and starts the next one, where blocks are compressed
+// by themselves with the end of this one as dictionary.
 func (d *deflater) send(flush, last bool) {
-	var t *task
-	select {
-	case t = <-d.free:
-	default:
-		t = &task{plain: make([]byte, 0, window+d.size), done: make(chan struct{}, 1)}
+	if d.queue == nil {
+		d.queue = make(chan *task, d.jobs)
+		d.writer.Go(d.write)
 	}
+	t := d.task()
 	t.plain, d.block = d.block, t.plain[:0]
-	t.dict, t.flush, t.last = d.dict, flush || d.jobs > 1, last
-	if d.jobs > 1 {
+	t.dict, t.flush, t.last = d.dict, flush || d.joined, last
+	if d.joined {
 		d.block = append(d.block, t.plain[max(0, len(t.plain)-window):]...)
 	}
 	d.dict = len(d.block)
-	d.sent = true
 	d.pending.Add(1)
 	d.queue <- t
 	d.tasks <- t
-}
-
-// deflate is the body of a deflating goroutine.
-func (d *deflater) deflate() {
-	var zw *flate.Writer
-	var out struct{ io.Writer } // a serial stream keeps its writer over all blocks
-	for t := range d.tasks {
-		t.out.Reset()
-		out.Writer = &t.out
-		// Levels are checked where they come from, and memory takes every
-		// write, so nothing here can fail.
-		switch dict := t.plain[:t.dict]; {
-		case zw == nil:
-			zw, _ = flate.NewWriterDict(&out, d.level, dict)
-		case d.jobs > 1:
-			zw.ResetDict(&out, dict)
-		}
-		zw.Write(t.plain[t.dict:])
-		switch {
-		case t.last:
-			zw.Close()
-		case t.flush:
-			zw.Flush()
-		}
-		t.done <- struct{}{}
-	}
 }
 
 // write is the body of the writing goroutine. After an error it goes on taking
@@ -174,10 +223,7 @@ func (d *deflater) write() {
 				d.err.Store(&err)
 			}
 		}
-		select {
-		case d.free <- t:
-		default:
-		}
+		d.release(t)
 		d.pending.Done()
 	}
 }
@@ -185,7 +231,7 @@ func (d *deflater) write() {
 // Flush writes everything so far, ending on an octet boundary that an inflater
 // can read up to. Before the first Write it does nothing.
 func (d *deflater) Flush() error {
-	if len(d.block) > d.dict || d.sent {
+	if len(d.block) > d.dict || d.queue != nil {
 		d.send(true, false)
 	}
 	d.pending.Wait()
@@ -195,16 +241,31 @@ func (d *deflater) Flush() error {
 	return d.out.Flush()
 }
 
+// end waits for what is under way and ends the goroutines of this stream.
+func (d *deflater) end() {
+	if d.queue != nil {
+		close(d.queue)
+		d.writer.Wait()
+	}
+	if d.owned {
+		d.Deflaters.Close()
+	}
+}
+
+// Abort ends the goroutines and writes nothing more.
+func (d *deflater) Abort() {
+	d.err.CompareAndSwap(nil, &errAborted)
+	d.end()
+}
+
 // Close ends the stream and the goroutines. It does not close the underlying
 // writer.
 func (d *deflater) Close() error {
-	empty := !d.sent && len(d.block) == 0
+	empty := d.queue == nil && len(d.block) == 0
 	if !empty {
 		d.send(true, true)
 	}
-	close(d.tasks)
-	close(d.queue)
-	d.workers.Wait()
+	d.end()
 	if err := d.failed(); err != nil {
 		return err
 	}

@@ -8,9 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -489,6 +491,88 @@ func TestWriteError(t *testing.T) {
 				t.Errorf("level %d, room for %d: %v", level, room, err)
 			}
 		}
+	}
+}
+
+// Writers that share their deflaters write what they would write alone, as far
+// as a reader can tell.
+func TestShared(t *testing.T) {
+	l := flowtest.Layout(5, 0)
+	for _, jobs := range []int{1, 3} {
+		shared := ftfile.NewDeflaters(6, jobs)
+		var outs [20]bytes.Buffer
+		var writers [20]*ftfile.Writer
+		for i := range writers {
+			w, err := ftfile.NewWriter(&outs[i], ftfile.NewHeader(l.Version, 0), ftfile.Shared(shared))
+			if err != nil {
+				t.Fatal(err)
+			}
+			writers[i] = w
+		}
+		all := flowtest.Traffic(l, 20000, 1)
+		for i, r := range enumerate(all) {
+			if err := writers[min(i%40, 19)].WriteRecord(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, w := range writers {
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		shared.Close()
+		for k := range outs {
+			var want []byte
+			for i, r := range enumerate(all) {
+				if min(i%40, 19) == k {
+					want = append(want, r...)
+				}
+			}
+			got, err := read(t, &outs[k])
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d jobs, stream %d: %d records, want %d, %v", jobs, k, len(got)/l.Size, len(want)/l.Size, err)
+			}
+		}
+	}
+}
+
+func enumerate(b *flow.Batch) iter.Seq2[int, flow.Record] {
+	return func(yield func(int, flow.Record) bool) {
+		for i := range b.Len() {
+			if !yield(i, b.At(i)) {
+				return
+			}
+		}
+	}
+}
+
+// An aborted stream stays as it is, and nothing of it keeps running.
+func TestAbort(t *testing.T) {
+	b := flowtest.Random(flowtest.Layout(5, 0), 5000, 1)
+	before := runtime.NumGoroutine()
+	for _, level := range []int{0, 6} {
+		for _, jobs := range []int{1, 2} {
+			var out bytes.Buffer
+			w, err := ftfile.NewWriter(&out, ftfile.NewHeader(b.Layout.Version, 0), ftfile.Level(level), ftfile.Parallel(jobs))
+			if err == nil {
+				err = w.Write(b)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.Abort()
+			n := out.Len()
+			if err := w.Write(b); err == nil {
+				t.Error("written after Abort")
+			}
+			if err := w.Close(); err == nil || out.Len() != n {
+				t.Errorf("level %d: %d octets more, %v", level, out.Len()-n, err)
+			}
+			w.Abort()
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines, %d before", after, before)
 	}
 }
 

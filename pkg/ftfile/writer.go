@@ -17,7 +17,7 @@ const (
 
 // Writer writes one stream: header, then records in the header's byte order,
 // compressed if its level is not 0. It is for one goroutine; compression runs
-// in others that the Writer owns, so Close must be called.
+// in others, so Close or Abort must be called.
 type Writer struct {
 	w      io.Writer
 	out    io.Writer // w, or the deflater over w
@@ -26,6 +26,7 @@ type Writer struct {
 	order  flow.Order
 	level  int
 	jobs   int
+	shared *Deflaters
 	size   int    // octets of the header
 	block  int    // octets of the whole records that fit recordBuffer
 	buf    []byte // records not written yet, in stream order
@@ -43,6 +44,16 @@ func Level(level int) Option { return func(w *Writer) { w.level = level } }
 // Parallel lets n goroutines deflate blocks of one zlib stream at a time. The
 // default is 1, which deflates behind the caller.
 func Parallel(n int) Option { return func(w *Writer) { w.jobs = n } }
+
+// Shared makes the Writer compress with d, at the level of d; nil changes
+// nothing.
+func Shared(d *Deflaters) Option {
+	return func(w *Writer) {
+		if d != nil {
+			w.shared, w.level = d, d.level
+		}
+	}
+}
 
 // NewWriter writes header h to w and returns a Writer for its records. The
 // level decides over [FlagCompress] in the header that is written.
@@ -64,9 +75,8 @@ func NewWriter(w io.Writer, h *Header, opts ...Option) (*Writer, error) {
 		return nil, fmt.Errorf("writen(): %w", Reason(err))
 	}
 	fw.block = recordBuffer / l.Size * l.Size
-	fw.buf = make([]byte, 0, fw.block)
 	if fw.level > 0 {
-		fw.zip = newDeflater(bufio.NewWriterSize(w, deflateBuffer), fw.level, fw.jobs)
+		fw.zip = newDeflater(bufio.NewWriterSize(w, deflateBuffer), fw.shared, fw.level, fw.jobs)
 		fw.out = fw.zip
 	}
 	return fw, nil
@@ -189,6 +199,21 @@ func (w *Writer) Close() error {
 		}
 	}
 	return w.err
+}
+
+// Abort ends a Writer that will not be closed: what is held back is not written
+// and the stream stays cut. After Close it does nothing.
+func (w *Writer) Abort() {
+	if w.closed {
+		return
+	}
+	w.closed = true
+	if w.err == nil {
+		w.err = errAborted
+	}
+	if w.zip != nil {
+		w.zip.Abort()
+	}
 }
 
 // Finish closes the stream and writes h, which must have the same fields
