@@ -328,3 +328,28 @@ func TestReceiveBuffer(t *testing.T) {
 		}
 	}
 }
+
+// TestSignals: many of one kind do not push out another.
+func TestSignals(t *testing.T) {
+	ch, release := Signals(syscall.SIGUSR1, syscall.SIGUSR2)
+	self := os.Getpid()
+	for range 50 {
+		if err := syscall.Kill(self, syscall.SIGUSR1); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if err := syscall.Kill(self, syscall.SIGUSR2); err != nil {
+		t.Fatal(err)
+	}
+	got := map[os.Signal]bool{}
+	for len(got) < 2 {
+		select {
+		case s := <-ch:
+			got[s] = true
+		case <-time.After(5 * time.Second):
+			t.Fatalf("only %v", got)
+		}
+	}
+	release()
+}

@@ -40,11 +40,16 @@ var tagged = flow.Version{Export: 1005}
 
 // Spec describes flow-capture.
 func Spec() *cli.Spec {
+	_, s := newSpec()
+	return s
+}
+
+func newSpec() (*options, *cli.Spec) {
 	o := &options{
 		nesting: ftfile.NestLimit, rotations: 95, pid: "/var/run/flow-capture.pid",
 		Output: streamio.Output{Level: 6},
 	}
-	return &cli.Spec{
+	return o, &cli.Spec{
 		Name:        "flow-capture",
 		Summary:     "keep the flows of NetFlow exporters in files",
 		Operands:    "localip/remoteip/port",
@@ -184,6 +189,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
+	defer listener.Close()
 	var pid *daemon.PidFile
 	if d.Detached() && o.pid != "" && o.pid != "-" {
 		if pid, err = daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, listener.Addr().Port()))); err != nil {

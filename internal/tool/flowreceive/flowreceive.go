@@ -69,6 +69,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
+	defer listener.Close()
 	sink, err := streamio.OpenSink(env, o.out)
 	if err != nil {
 		return err
