@@ -14,10 +14,6 @@ import (
 	"flowtools/pkg/flow"
 )
 
-// inflateBuffer is the read size for compressed input; klauspost's inflater has
-// a fast path for a *bufio.Reader of any size.
-const inflateBuffer = 64 << 10
-
 // aheadSlabs is how many batches are inflated ahead of the consumer.
 const aheadSlabs = 4
 
@@ -77,14 +73,12 @@ func NewReaderHeader(r io.Reader, h *Header) (*Reader, error) {
 		return nil, err
 	}
 	rd := &Reader{header: h, layout: l, stop: make(chan struct{})}
-	rd.src = source{in: r, raw: l.Size, layout: l, order: h.Order()}
+	rd.src = source{in: r, size: flow.SlabSize, raw: l.Size, layout: l, order: h.Order()}
 	if h.Stream == 1 {
 		wire := flow.MustLayout(flow.Version{Export: 1}, h.Order(), lineV1)
 		rd.src.raw, rd.src.plan = wire.Size, flow.NewPlan(l, wire, 0)
 	}
-	if h.Flags&FlagCompress != 0 {
-		rd.src.compressed = true
-	}
+	rd.src.compressed = h.Flags&FlagCompress != 0
 	return rd, nil
 }
 
@@ -93,6 +87,11 @@ func (r *Reader) Header() *Header { return r.header }
 
 // Layout returns the layout of the records.
 func (r *Reader) Layout() *flow.Layout { return r.layout }
+
+// SetBuffer makes batches of about n octets, read n octets at a time, in place
+// of [flow.SlabSize]: for programs that read very many streams at once. It must
+// come before Ahead and the first Next.
+func (r *Reader) SetBuffer(n int) { r.src.size = max(n, 1024) }
 
 // Batches yields the records in stream order, in little-endian order. A batch
 // is valid until the next turn and may be changed in place. It yields what a
@@ -138,8 +137,7 @@ func (r *Reader) take(s *slab) *flow.Batch {
 	return &s.batch
 }
 
-// Ahead starts to inflate a compressed stream, up to n batches of
-// [flow.SlabSize] ahead of Next. Without it the first Next does so.
+// Ahead starts to inflate a compressed stream, up to n batches ahead of Next. Without it the first Next does so.
 func (r *Reader) Ahead(n int) {
 	if r.started || !r.src.compressed {
 		return
@@ -198,7 +196,7 @@ type slab struct {
 
 func newSlab(s *source) *slab {
 	// Room for the records of a batch and for those held back.
-	n := (flow.SlabSize/s.raw + 2) * s.raw
+	n := (s.size/s.raw + 2) * s.raw
 	b := &slab{mem: make([]byte, n), batch: flow.Batch{Layout: s.layout}}
 	if s.plan != nil {
 		b.conv = make([]byte, n/s.raw*s.layout.Size)
@@ -209,6 +207,7 @@ func newSlab(s *source) *slab {
 // source turns the bytes behind a header into whole records.
 type source struct {
 	in         io.Reader
+	size       int // octets of a batch, roughly, and of a read of compressed data
 	compressed bool
 	raw        int // octets of a record in the stream
 	layout     *flow.Layout
@@ -296,7 +295,7 @@ func (s *source) read(p []byte) (int, error) {
 				s.start = at
 			}
 		}
-		s.buf = bufio.NewReaderSize(s.in, inflateBuffer)
+		s.buf = bufio.NewReaderSize(s.in, s.size) // klauspost's inflater has a fast path for it
 		zr, err := zlib.NewReader(s.buf)
 		if err != nil {
 			if errors.Is(err, io.EOF) {
@@ -327,7 +326,7 @@ func (s *source) recover(p []byte) int {
 	if _, err := s.in.(io.Seeker).Seek(s.start, io.SeekStart); err != nil {
 		return 0
 	}
-	zr, err := stdzlib.NewReader(bufio.NewReaderSize(s.in, inflateBuffer))
+	zr, err := stdzlib.NewReader(bufio.NewReaderSize(s.in, s.size))
 	if err != nil {
 		return 0
 	}
