@@ -4,8 +4,10 @@ package inputs
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"slices"
 	"strings"
@@ -122,26 +124,33 @@ func (s *Stream) Close() error {
 	return s.file.Close()
 }
 
-// Start opens the stream.
+// Start opens the stream. The error is [ErrGone] or ends the tool.
 func (in *Input) Start() (*Stream, error) {
 	if in.Stdin() {
-		r, err := ftfile.NewReader(in.env.Stdin)
+		r, err := streamio.Open(in.env)
 		if err != nil {
 			return nil, err
 		}
 		return &Stream{Reader: r, Name: in.Path, Live: streamio.Live(in.env.Stdin)}, nil
 	}
 	f, err := os.Open(in.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrGone
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open(%s): %w", in.Path, ftfile.Reason(err))
 	}
 	r, err := ftfile.NewReader(f)
 	if err != nil {
 		f.Close()
-		return nil, err
+		return nil, streamio.InitError(err)
 	}
 	return &Stream{Reader: r, Name: in.Path, file: f}, nil
 }
+
+// ErrGone is the failure to open a file that was there when the operands were
+// looked at: capture rotates and expires files of a directory at any time.
+var ErrGone = errors.New("file has gone since it was found, skipping")
 
 func sortByStart(inputs []Input) {
 	slices.SortStableFunc(inputs, func(a, b Input) int { return cmp.Compare(a.start(), b.start()) })

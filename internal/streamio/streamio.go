@@ -122,10 +122,10 @@ func (o *Output) Create(env *cli.Env, h *ftfile.Header) (*ftfile.Writer, error) 
 	return o.CreateOn(env.Stdout, h)
 }
 
-// CreateOn is Create for another writer.
-func (o *Output) CreateOn(w io.Writer, h *ftfile.Header) (*ftfile.Writer, error) {
+// CreateOn is Create for another writer; opts go beyond the options of the tool.
+func (o *Output) CreateOn(w io.Writer, h *ftfile.Header, opts ...ftfile.Option) (*ftfile.Writer, error) {
 	o.Apply(h)
-	out, err := ftfile.NewWriter(w, h, ftfile.Level(o.Level))
+	out, err := ftfile.NewWriter(w, h, append(opts, ftfile.Level(o.Level))...)
 	if err != nil {
 		return nil, WriteError(err, "ftio_write_header(): failed")
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"runtime"
 	"syscall"
+	"time"
 
 	"flowtools/internal/cdate"
 	"flowtools/internal/cli"
@@ -24,8 +25,8 @@ type options struct {
 	preload bool
 	mmap    bool // accepted for the original's sake
 	out     string
-	low     string // -t
-	high    string // -T
+	low     *string // -t
+	high    *string // -T
 }
 
 // Spec describes flow-cat.
@@ -42,10 +43,10 @@ func Spec() *cli.Spec {
 			cli.Bool('a', "all", &o.inputs.Open, "also take files still being written (tmp*)"),
 			cli.Bool('g', "group", &o.inputs.Group, "sort all operands by capture start, not each by itself"),
 			cli.Bool('m', "no-mmap", &o.mmap, "accepted and ignored: files are never mapped"),
-			cli.File('o', "output", "file", &o.out, "write to file instead of standard output"),
+			streamio.OutputFlag(&o.out),
 			cli.Bool('p', "preload", &o.preload, "read all headers first and carry over what they say"),
-			cli.Text('t', "start", "time", &o.low, "only files that began at time or before; with -T: from -t to -T"),
-			cli.Text('T', "end", "time", &o.high, "only files that ended at time or later"),
+			timeFlag('t', "start", &o.low, "only files that began at time or before; with -T: that began from -t to -T"),
+			timeFlag('T', "end", &o.high, "only files that ended at time or later"),
 		}, o.Flags("bCdz")...),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-cat copies the flow streams in files, directories (recursively, by capture start) and standard input to one stream of the same record version. " +
@@ -60,8 +61,38 @@ func Spec() *cli.Spec {
 	}
 }
 
+// timeFlag is an option whose value is a date and time. Now and the local zone
+// are not known yet; whether the text is a date does not depend on them.
+func timeFlag(letter byte, long string, p **string, help string) cli.Flag {
+	return cli.Func(letter, long, "time", func(s string) error {
+		if _, err := cdate.GetDate(s, time.Unix(0, 0), cdate.UTC()); err != nil {
+			return fmt.Errorf("Error parsing time: %s.", s)
+		}
+		*p = &s
+		return nil
+	}, help)
+}
+
 // span is a range of capture times; a bound of 0 is not given.
 type span struct{ low, high uint32 }
+
+// window evaluates -t and -T.
+func (o *options) window(env *cli.Env) (w span, err error) {
+	for _, t := range []struct {
+		text  *string
+		bound *uint32
+	}{{o.low, &w.low}, {o.high, &w.high}} {
+		if t.text == nil {
+			continue
+		}
+		sec, err := cdate.GetDate(*t.text, env.Now(), env.Zone())
+		if err != nil {
+			return span{}, fmt.Errorf("Error parsing time: %s.", *t.text)
+		}
+		*t.bound = uint32(sec)
+	}
+	return w, nil
+}
 
 // keeps applies the time window to a file's header.
 //
@@ -79,26 +110,18 @@ func (s span) keeps(h *ftfile.Header) bool {
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
-	var window span
-	for _, t := range []struct {
-		text string
-		at   *uint32
-	}{{o.low, &window.low}, {o.high, &window.high}} {
-		if t.text == "" {
-			continue
-		}
-		sec, err := cdate.GetDate(t.text, env.Now(), env.Zone())
-		if err != nil {
-			return fmt.Errorf("Error parsing time: %s.", t.text)
-		}
-		*t.at = uint32(sec)
+	window, err := o.window(env)
+	if err != nil {
+		return err
 	}
 	sink, err := streamio.OpenSink(env, o.out)
 	if err != nil {
 		return err
 	}
 	defer sink.Close()
+	sink.Debug = o.Debug
 	c := copier{options: o, env: env, header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming), sink: sink}
+	defer c.abort()
 	all, err := inputs.Collect(env, env.Args, o.inputs)
 	if err != nil {
 		return err
@@ -107,7 +130,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		o.Apply(c.header)
 		o.Comment = nil
 	}
-	if o.preload || o.low != "" || o.high != "" {
+	if o.preload || o.low != nil || o.high != nil {
 		if all, err = c.preload(all, window); err != nil {
 			return err
 		}
@@ -180,6 +203,13 @@ type copier struct {
 	end    uint32
 }
 
+// abort lets go of the output when the tool fails: what is buffered is lost.
+func (c *copier) abort() {
+	if c.out != nil {
+		c.out.Abort()
+	}
+}
+
 func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	var total int64
 	for _, in := range all {
@@ -188,17 +218,17 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	meter := c.env.Progress("copying", total)
 	defer meter.Done()
 
-	queue := opener{inputs: all, ahead: runtime.GOMAXPROCS(0)}
+	queue := opener{env: c.env, inputs: all, ahead: runtime.GOMAXPROCS(0)}
 	defer queue.close()
 	for ctx.Err() == nil {
 		in, err := queue.next()
-		if in == nil && err == nil {
+		if err != nil {
+			return err
+		}
+		if in == nil {
 			break
 		}
-		if err != nil {
-			return streamio.InitError(err)
-		}
-		if err := c.stream(ctx, in, meter); err != nil {
+		if err := c.stream(ctx, in, queue.last(), meter); err != nil {
 			return err
 		}
 	}
@@ -216,36 +246,22 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	})
 }
 
-// stream copies one stream, writing the output header before the first.
-func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter *cli.Meter) error {
+// stream copies one stream, writing the output header before the first. Behind
+// a live input every batch goes out at once, but not when other streams follow:
+// should they not match, what is buffered must be lost.
+func (c *copier) stream(ctx context.Context, in *inputs.Stream, last bool, meter *cli.Meter) error {
 	defer in.Close()
-	h := in.Header()
-	if c.out == nil {
-		c.header.SetVersion(h.Version)
-		c.start = h.Start
-		if c.sink.Regular {
-			c.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt)
-		}
-		out, err := c.CreateOn(c.sink.Writer, c.header)
-		if err != nil {
-			return err
-		}
-		c.out = out
-	} else if h.Version != c.header.Version {
-		// Compat: the records still buffered are lost (stream-format.md section 9).
-		return errors.New("data version or sub version changed!")
+	if err := c.begin(in.Header()); err != nil {
+		return err
 	}
-	c.start, c.end = min(c.start, h.Start), max(c.end, h.End)
 	if c.Debug > 5 {
 		c.env.Warn("working file=%s", in.Name)
-		defer func() { c.env.Warn("flows: %d", c.out.Flows()) }()
 	}
-	live := in.Live
 	for b := range in.Batches() {
 		if err := c.out.Write(b); err != nil {
 			return err
 		}
-		if live {
+		if in.Live && last {
 			if err := c.out.Flush(); err != nil {
 				return err
 			}
@@ -259,10 +275,32 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, meter *cli.Meter
 	return nil
 }
 
+// begin takes notice of the header of a stream to be copied.
+func (c *copier) begin(h *ftfile.Header) error {
+	if c.out == nil {
+		c.header.SetVersion(h.Version)
+		c.start = h.Start
+		if c.sink.Regular {
+			c.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt)
+		}
+		out, err := c.CreateOn(c.sink, c.header)
+		if err != nil {
+			return err
+		}
+		c.out = out
+	} else if h.Version != c.header.Version {
+		// Compat: the records still buffered are lost (stream-format.md section 9).
+		return errors.New("data version or sub version changed!")
+	}
+	c.start, c.end = min(c.start, h.Start), max(c.end, h.End)
+	return nil
+}
+
 // opener opens the streams in order, some of them ahead, so that compressed
 // files inflate while the ones before them are copied.
 type opener struct {
-	inputs []inputs.Input
+	env    *cli.Env
+	inputs []inputs.Input // not opened yet
 	ahead  int
 	opened []*inputs.Stream
 }
@@ -279,11 +317,15 @@ func (q *opener) next() (*inputs.Stream, error) {
 			break
 		}
 		s, err := in.Start()
-		if err != nil {
-			if len(q.opened) > 0 {
-				break
-			}
+		if errors.Is(err, inputs.ErrGone) {
+			q.env.Warn("open(%s): %v", in.Path, err)
 			q.inputs = q.inputs[1:]
+			continue
+		}
+		if err != nil && len(q.opened) > 0 {
+			break
+		}
+		if err != nil {
 			return nil, err
 		}
 		q.inputs = q.inputs[1:]
@@ -299,6 +341,9 @@ func (q *opener) next() (*inputs.Stream, error) {
 	q.opened = q.opened[1:]
 	return s, nil
 }
+
+// last reports whether the stream that next returned is the last.
+func (q *opener) last() bool { return len(q.opened) == 0 && len(q.inputs) == 0 }
 
 func (q *opener) close() {
 	for _, s := range q.opened {

@@ -3,7 +3,6 @@
 package flowmerge
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -37,7 +36,7 @@ func Spec() *cli.Spec {
 			cli.Bool('a', "all", &o.inputs.Open, "also take files still being written (tmp*)"),
 			cli.Bool('g', "group", &o.inputs.Group, "order all operands by capture start, not each by itself (decides ties)"),
 			cli.Bool('m', "no-mmap", &o.mmap, "accepted and ignored: files are never mapped"),
-			cli.File('o', "output", "file", &o.out, "write to file instead of standard output"),
+			streamio.OutputFlag(&o.out),
 			cli.Refused('i', "arg"),
 		}, o.Flags("bCdz")...),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
@@ -60,7 +59,11 @@ type lane struct {
 	end   uint64 // time of the next record
 }
 
-// advance moves to the next record; false at the end of the stream.
+// more reports whether the record after the next is at hand, too.
+func (l *lane) more() bool { return l.batch != nil && l.at+1 < l.batch.Len() }
+
+// advance moves to the next record; false at the end of the stream. It waits
+// for the stream unless there is more.
 func (l *lane) advance() bool {
 	l.at++
 	for l.batch == nil || l.at >= l.batch.Len() {
@@ -78,7 +81,7 @@ func (l *lane) advance() bool {
 type lanes []*lane
 
 func (h lanes) before(a, b *lane) bool {
-	return cmp.Or(cmp.Compare(a.end, b.end), cmp.Compare(a.index, b.index)) < 0
+	return a.end < b.end || a.end == b.end && a.index < b.index
 }
 
 // fix restores the heap below i after lane i moved on.
@@ -98,81 +101,121 @@ func (h lanes) fix(i int) {
 	}
 }
 
-// inflateAhead is how many batches all inputs together inflate ahead.
-const inflateAhead = 128
-
 func (o *options) run(ctx context.Context, env *cli.Env) error {
 	sink, err := streamio.OpenSink(env, o.out)
 	if err != nil {
 		return err
 	}
 	defer sink.Close()
+	sink.Debug = o.Debug
 	all, err := inputs.Collect(env, env.Args, o.inputs)
 	if err != nil {
 		return err
 	}
-	header := ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming)
-	if sink.Regular {
-		header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
+	m := merger{options: o, env: env, sink: sink}
+	defer m.close()
+	if err := m.open(all); err != nil {
+		return err
 	}
-	var (
-		out        *ftfile.Writer
-		open       lanes
-		start, end uint32
-		total      int64
-	)
-	defer func() {
-		for _, l := range open {
-			l.Close()
-		}
-	}()
-	for i := range all {
-		in, err := all[i].Start()
-		if err != nil {
-			return streamio.InitError(err)
-		}
-		open = append(open, &lane{Stream: in, index: i})
-		h := in.Header()
-		total += all[i].Size
-		if out == nil {
-			start = h.Start
-			header.SetVersion(h.Version)
-			if out, err = o.CreateOn(sink.Writer, header); err != nil {
-				return err
-			}
-		} else if h.Version != header.Version {
-			return errors.New("data version or sub version changed!")
-		}
-		start, end = min(start, h.Start), max(end, h.End)
-	}
-	if out == nil {
+	if m.out == nil {
 		if sink.Regular {
 			return streamio.ErrNothing
 		}
 		return nil // Compat: status 0, unlike flow-cat
 	}
-	if err := merge(ctx, env, out, open, total); err != nil {
+	if err := m.merge(ctx); err != nil {
 		return err
 	}
-	for _, l := range open {
+	for _, l := range m.lanes {
 		streamio.Warn(env, l.Reader)
 	}
-	err = sink.Complete(out, header, func(h *ftfile.Header) {
-		h.Start, h.End, h.Flows = start, end, uint32(out.Flows())
+	err = sink.Complete(m.out, m.header, func(h *ftfile.Header) {
+		h.Start, h.End, h.Flows = m.start, m.end, uint32(m.out.Flows())
 	})
 	if err == nil && o.Debug > 0 {
-		env.Profile(out.Flows())
+		env.Profile(m.out.Flows())
 	}
 	return err
 }
 
-// merge writes the records of the lanes in order of their end times.
-func merge(ctx context.Context, env *cli.Env, out *ftfile.Writer, open lanes, total int64) error {
-	meter := env.Progress("merging", total)
-	defer meter.Done()
+// merger writes the streams to one output.
+type merger struct {
+	*options
+	env    *cli.Env
+	sink   *streamio.Sink
+	lanes  lanes // in the order of the list
+	size   int64 // octets of the files
+	header *ftfile.Header
+	out    *ftfile.Writer // nil until a stream is open
+	start  uint32         // least and greatest raw times of the streams
+	end    uint32
+}
+
+// open opens all streams, writing the output header with the first.
+func (m *merger) open(all []inputs.Input) error {
+	for i := range all {
+		in, err := all[i].Start()
+		if errors.Is(err, inputs.ErrGone) {
+			m.env.Warn("open(%s): %v", all[i].Path, err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		m.lanes = append(m.lanes, &lane{Stream: in, index: i})
+		m.size += all[i].Size
+		if err := m.begin(in.Header()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin takes notice of the header of a stream to be merged.
+func (m *merger) begin(h *ftfile.Header) error {
+	if m.out == nil {
+		m.start = h.Start
+		m.header = ftfile.NewHeader(h.Version, ftfile.FlagStreaming)
+		if m.sink.Regular {
+			m.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
+		}
+		out, err := m.CreateOn(m.sink, m.header)
+		if err != nil {
+			return err
+		}
+		m.out = out
+	} else if h.Version != m.header.Version {
+		return errors.New("data version or sub version changed!")
+	}
+	m.start, m.end = min(m.start, h.Start), max(m.end, h.End)
+	return nil
+}
+
+// close lets go of everything; what is buffered is lost unless the output was
+// completed.
+func (m *merger) close() {
+	for _, l := range m.lanes {
+		l.Close()
+	}
+	if m.out != nil {
+		m.out.Abort()
+	}
+}
+
+// What the lanes together may hold of their streams, in octets, and how much of
+// it is a lane's buffer at the least.
+const (
+	memory    = 16 << 20
+	leastSlab = 8 << 10
+)
+
+// fill reads the first record of every lane and returns them as a heap.
+func (m *merger) fill() lanes {
+	share := memory / len(m.lanes)
 	var heap lanes
-	for _, l := range open {
-		l.Ahead(max(1, inflateAhead/len(open)))
+	for _, l := range m.lanes {
+		l.SetBuffer(min(max(share/4, leastSlab), flow.SlabSize)) // as read, inflated, and the inflater's own
+		l.Ahead(max(1, share/(2*flow.SlabSize)))
 		if l.advance() {
 			heap = append(heap, l)
 		}
@@ -180,23 +223,38 @@ func merge(ctx context.Context, env *cli.Env, out *ftfile.Writer, open lanes, to
 	for i := len(heap)/2 - 1; i >= 0; i-- {
 		heap.fix(i)
 	}
-	const turn = 1024 // records between looks at ctx
-	for n := 0; len(heap) > 0; n++ {
-		if n%turn == 0 {
-			if ctx.Err() != nil {
-				return nil
-			}
-			meter.Add(int64(turn * out.Layout().Size))
-		}
+	return heap
+}
+
+// merge writes the records of the lanes in order of their end times. A record
+// goes out before a live stream is waited for.
+func (m *merger) merge(ctx context.Context) error {
+	meter := m.env.Progress("merging", m.size)
+	defer meter.Done()
+	const turn = 1024 // records between looks at ctx where none is waited for
+	heap := m.fill()
+	for n := 1; len(heap) > 0; n++ {
 		top := heap[0]
-		if err := out.WriteRecord(top.batch.At(top.at)); err != nil {
+		if err := m.out.WriteRecord(top.batch.At(top.at)); err != nil {
 			return err
+		}
+		waits := top.Live && !top.more()
+		if waits {
+			if err := m.out.Flush(); err != nil {
+				return err
+			}
 		}
 		if !top.advance() {
 			heap[0] = heap[len(heap)-1]
 			heap = heap[:len(heap)-1]
 		}
 		heap.fix(0)
+		if n%turn == 0 {
+			meter.Add(int64(turn * m.out.Layout().Size))
+		}
+		if (waits || n%turn == 0) && ctx.Err() != nil {
+			break
+		}
 	}
 	return nil
 }
