@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
+	"syscall"
 
 	"flowtools/internal/cli"
 	"flowtools/internal/clib"
@@ -24,12 +26,12 @@ const (
 
 type options struct {
 	streamio.Output
-	flows   uint32 // -N
-	seconds uint32 // -T
-	base    string
-	source  bool // -g
-	dest    bool // -G
-	names   bool // -n
+	maxFlows   uint32 // -N, 0 for no limit
+	maxSeconds uint32 // -T, 0 for no limit
+	base       string
+	source     bool // -g
+	dest       bool // -G
+	names      bool // -n
 }
 
 // Spec describes flow-split.
@@ -48,9 +50,9 @@ func Spec() *cli.Spec {
 			cli.Bool('g', "source-tag", &o.source, "a series of files for each source tag"),
 			cli.Bool('G', "destination-tag", &o.dest, "a series of files for each destination tag"),
 			cli.Bool('n', "names", &o.names, "with -g or -G: names of tags in file names"),
-			cli.Func('N', "flows", "flows", unsigned(&o.flows), "a new file after this many flows"),
+			cli.Func('N', "flows", "flows", unsigned(&o.maxFlows), "a new file after this many flows"),
 			cli.Func('o', "output", "base", o.setBase, "names begin with base (default split)"),
-			cli.Func('T', "seconds", "seconds", unsigned(&o.seconds), "a new file when more than this many seconds passed"),
+			cli.Func('T', "seconds", "seconds", unsigned(&o.maxSeconds), "a new file when more than this many seconds passed"),
 		}, o.Flags("bCdz")...),
 		Description: "flow-split writes the flows on standard input to files BASE.0, BASE.1, ..., with -g or -G to BASE.TAG.0 and so on. " +
 			"The flow that exceeds the interval of -T is the last of its file.",
@@ -68,19 +70,6 @@ func (o *options) setBase(s string) error {
 	return nil
 }
 
-// series is one run of files.
-type series struct {
-	name  string // BASE or BASE.TAG
-	next  int    // number of the next file
-	sink  *streamio.Sink
-	out   *ftfile.Writer
-	head  *ftfile.Header
-	start uint32
-	end   uint32
-	count uint32
-	fresh bool // the next record opens a file
-}
-
 func (o *options) run(_ context.Context, env *cli.Env) error {
 	if o.source && o.dest {
 		return errors.New("Split on destination or source.")
@@ -90,83 +79,161 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 		return err
 	}
 	defer in.Close()
-	l := in.Layout()
-	tag, tagged := flow.SrcTag, o.source || o.dest
-	if o.dest {
-		tag = flow.DstTag
+	s := splitter{options: o, env: env, layout: in.Layout(), byTag: map[uint32]*series{}, byName: map[string]*series{}}
+	defer s.abort()
+	if err := s.choose(); err != nil {
+		return err
 	}
-	if tagged && !l.Fields.Has(tag) {
-		return fmt.Errorf("Flow record missing %s.", map[flow.Field]string{flow.SrcTag: "source tag", flow.DstTag: "destination tag"}[tag])
-	}
-	var names *sym.Table
-	if o.names && tagged {
-		if names, err = sym.Open(env.LookupEnv, "tag"); err != nil {
-			env.Warn("%v", err)
-		}
-	}
-	all := map[uint64]*series{}
-	var order []*series
-	var total uint64
 	for b := range in.Batches() {
-		for r := range b.All() {
-			var key uint64
-			if tagged {
-				key = l.Uint(r, tag)
-			}
-			s := all[key]
-			if s == nil {
-				s = &series{name: o.base, fresh: true}
-				if tagged {
-					s.name += "." + tagName(names, uint32(key))
-				}
-				all[key] = s
-				order = append(order, s)
-			}
-			if err := s.add(env, o, l, r); err != nil {
-				return err
-			}
+		if err := s.split(b); err != nil {
+			return err
 		}
-		total += uint64(b.Len())
 	}
 	streamio.Warn(env, in)
-	for _, s := range order {
-		if err := s.finish(); err != nil {
+	for _, one := range s.all {
+		if err := one.finish(); err != nil {
 			return err
 		}
 	}
 	if o.Debug > 0 {
-		env.Profile(total)
+		env.Profile(s.flows)
 	}
 	return nil
 }
 
-func tagName(names *sym.Table, tag uint32) string {
-	if names != nil {
-		if name, ok := names.Name(tag); ok {
+// splitter takes a stream apart.
+type splitter struct {
+	*options
+	env    *cli.Env
+	layout *flow.Layout
+	tagged bool
+	tag    flow.Field         // of the series, if tagged
+	table  *sym.Table         // of names for tags, may be nil
+	zip    *ftfile.Deflaters  // shared by the files of all series
+	all    []*series          // in order of first sight
+	byTag  map[uint32]*series // 0 where there are no tags
+	byName map[string]*series
+	last   *series // of the record before
+	key    uint32  // and its tag
+	flows  uint64
+}
+
+// choose finds out what -g, -G and -n ask for.
+func (s *splitter) choose() error {
+	kind := ""
+	switch {
+	case s.source:
+		s.tag, kind = flow.SrcTag, "source"
+	case s.dest:
+		s.tag, kind = flow.DstTag, "destination"
+	default:
+		return nil
+	}
+	s.tagged = true
+	if !s.layout.Fields.Has(s.tag) {
+		return fmt.Errorf("Flow record missing %s tag.", kind)
+	}
+	if s.names {
+		s.table = s.env.Symbols(sym.Tag)
+	}
+	if s.Level > 0 { // one file at a time compresses by itself, behind the reader
+		s.zip = ftfile.NewDeflaters(s.Level, runtime.GOMAXPROCS(0))
+	}
+	return nil
+}
+
+// split puts the records of a batch in their files.
+func (s *splitter) split(b *flow.Batch) error {
+	for r := range b.All() {
+		key := uint32(0)
+		if s.tagged {
+			key = uint32(s.layout.Uint(r, s.tag))
+		}
+		if s.last == nil || key != s.key {
+			s.last, s.key = s.series(key), key
+		}
+		if err := s.last.add(r); err != nil {
+			return err
+		}
+	}
+	s.flows += uint64(b.Len())
+	return nil
+}
+
+// series returns the one of a tag. Tags of one name share a series, whose files
+// they would overwrite for each other otherwise.
+func (s *splitter) series(tag uint32) *series {
+	one := s.byTag[tag]
+	if one != nil {
+		return one
+	}
+	name := s.base
+	if s.tagged {
+		name += "." + s.tagName(tag)
+	}
+	if one = s.byName[name]; one == nil {
+		one = &series{splitter: s, name: name, fresh: true}
+		s.byName[name] = one
+		s.all = append(s.all, one)
+	}
+	s.byTag[tag] = one
+	return one
+}
+
+func (s *splitter) tagName(tag uint32) string {
+	if s.table != nil {
+		if name, ok := s.table.Name(tag); ok {
 			return name[:min(len(name), nameLimit)]
 		}
 	}
 	return strconv.FormatUint(uint64(tag), 10)
 }
 
+// abort lets go of everything. Files that are not finished keep their first
+// header and lose what is buffered.
+func (s *splitter) abort() {
+	for _, one := range s.all {
+		if one.out != nil {
+			one.out.Abort()
+			one.sink.Close()
+		}
+	}
+	if s.zip != nil {
+		s.zip.Close()
+	}
+}
+
+// series is one run of files.
+type series struct {
+	*splitter
+	name  string // BASE or BASE.TAG
+	next  int    // number of the next file
+	sink  *streamio.Sink
+	out   *ftfile.Writer // nil when no file is open
+	head  *ftfile.Header
+	start uint32
+	end   uint32
+	count uint32
+	fresh bool // the next record opens a file
+}
+
 // add writes r to the series' file, opening the next one when it is due.
 //
 // Compat: the record that exceeds the interval still goes into the file, whose
 // start becomes that record's time.
-func (s *series) add(env *cli.Env, o *options, l *flow.Layout, r flow.Record) error {
-	secs := uint32(l.Uint(r, flow.UnixSecs))
+func (s *series) add(r flow.Record) error {
+	secs := uint32(s.layout.Uint(r, flow.UnixSecs))
 	if s.fresh {
-		if err := s.open(env, o, l.Version); err != nil {
+		if err := s.open(); err != nil {
 			return err
 		}
-		s.start = secs
-		s.fresh = false
+		s.start, s.count, s.fresh = secs, 0, false
 	}
 	s.count++
-	if o.flows != 0 && s.count >= o.flows {
+	if s.maxFlows != 0 && s.count >= s.maxFlows {
 		s.fresh = true
 	}
-	if o.seconds != 0 && secs > s.start && secs-s.start > o.seconds {
+	if s.maxSeconds != 0 && secs > s.start && secs-s.start > s.maxSeconds {
 		s.start = secs
 		s.fresh = true
 	}
@@ -175,28 +242,34 @@ func (s *series) add(env *cli.Env, o *options, l *flow.Layout, r flow.Record) er
 }
 
 // open completes the open file, if any, and creates the next.
-func (s *series) open(env *cli.Env, o *options, v flow.Version) error {
+func (s *series) open() error {
 	if err := s.finish(); err != nil {
 		return err
 	}
-	s.start, s.end, s.count = 0, 0, 0
-	sink, err := streamio.OpenSink(env, s.name+"."+strconv.Itoa(s.next))
+	sink, err := streamio.OpenSink(s.env, s.name+"."+strconv.Itoa(s.next))
+	if errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("%w\n%d series of files are open, more than the limit allows (ulimit -n)", err, len(s.all)-1)
+	}
 	if err != nil {
 		return err
 	}
 	s.next++
-	s.sink = sink
-	s.head = ftfile.NewHeader(v, ftfile.FlagStreaming)
-	s.head.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
-	s.out, err = o.CreateOn(sink.Writer, s.head)
-	return err
+	head := ftfile.NewHeader(s.layout.Version, ftfile.FlagStreaming)
+	head.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
+	out, err := s.CreateOn(sink, head, ftfile.Shared(s.zip))
+	if err != nil {
+		return errors.Join(err, sink.Close())
+	}
+	s.sink, s.head, s.out = sink, head, out
+	return nil
 }
 
+// finish completes the open file, if any.
 func (s *series) finish() error {
 	if s.out == nil {
 		return nil
 	}
-	err := s.sink.Complete(s.out, s.head, func(h *ftfile.Header) { h.Start, h.End, h.Flows = s.start, s.end, s.count })
+	out := s.out
 	s.out = nil
-	return errors.Join(err, s.sink.Close())
+	return s.sink.Complete(out, s.head, func(h *ftfile.Header) { h.Start, h.End, h.Flows = s.start, s.end, s.count })
 }
