@@ -26,7 +26,9 @@ func Mask(l *flow.Layout, mask uint32) Stage {
 		return nil
 	}
 	return func(b *flow.Batch) {
-		for r := range b.All() {
+		// All allocates here, once Mask is inlined in another package.
+		for i := range b.Len() {
+			r := b.At(i)
 			dst := l.Uint(r, flow.DstAddr)
 			if dst>>28 == 0xE {
 				continue
