@@ -34,8 +34,8 @@ func ParseCollector(s string) (*Collector, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case host == "":
-		return nil, errors.New("no host")
+	case host == "" || port == "":
+		return nil, errors.New("no host or no port")
 	}
 	switch kind {
 	case "", "m":
