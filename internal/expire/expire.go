@@ -47,40 +47,42 @@ func (l *List) All() []File { return l.files }
 
 // Sweep takes the oldest files off the list, deleting each with remove, until
 // the list keeps lim; open is the octets of a file that counts but is not in the
-// list. Each removal, and each that fails, is reported. With remove nil nothing
-// is taken off or deleted, only reported.
+// list. Each removal, and each that fails, is reported; a file that cannot be
+// deleted is off the list all the same. With remove nil nothing is taken off or
+// deleted, only reported.
 //
 // Compat: without removal the sweep by size starts again at the oldest file with
 // the full sum (flow-expire -d).
 func (l *List) Sweep(lim Limit, open uint64, remove func(path string) error, report func(format string, args ...any)) {
-	gone := 0
-	drop := func(why int) {
-		f := l.files[gone]
+	dry := remove == nil
+	if dry {
+		remove = func(string) error { return nil }
+	}
+	drop := func(why int, f File) {
 		report("remove/%d %s", why, f.Path)
-		if remove != nil {
-			if err := remove(f.Path); err != nil {
-				report("unlink(%s): %v", f.Path, ftfile.Reason(err))
-			}
-			l.bytes -= uint64(f.Size)
+		if err := remove(f.Path); err != nil {
+			report("unlink(%s): %v", f.Path, ftfile.Reason(err))
 		}
-		gone++
 	}
+	keep, bytes := l.files, l.bytes
 	if lim.Files != 0 {
-		for len(l.files)-gone > int(lim.Files) {
-			drop(1)
+		for uint64(len(keep)) > uint64(lim.Files) {
+			drop(1, keep[0])
+			bytes -= uint64(keep[0].Size)
+			keep = keep[1:]
 		}
 	}
-	left := l.bytes
-	if remove == nil {
-		gone = 0
+	if dry {
+		keep, bytes = l.files, l.bytes
 	}
 	if lim.Bytes != 0 {
-		for gone < len(l.files) && left+open > lim.Bytes {
-			left -= uint64(l.files[gone].Size)
-			drop(2)
+		for len(keep) > 0 && bytes+open > lim.Bytes {
+			drop(2, keep[0])
+			bytes -= uint64(keep[0].Size)
+			keep = keep[1:]
 		}
 	}
-	if remove != nil {
-		l.files = slices.Delete(l.files, 0, gone)
+	if !dry {
+		l.files, l.bytes = slices.Delete(l.files, 0, len(l.files)-len(keep)), bytes
 	}
 }

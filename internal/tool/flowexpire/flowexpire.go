@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"flowtools/internal/cli"
 	"flowtools/internal/clib"
@@ -31,10 +32,7 @@ func Spec() *cli.Spec {
 			cli.Int('d', "debug", "level", &o.debug, "not 0: list on standard error what would be done, delete nothing"),
 			cli.Func('e', "count", "count", func(s string) error { o.limit.Files = uint32(clib.Atoi(s)); return nil }, "keep at most this many files"),
 			cli.Func('E', "size", "bytes[bKMG]", o.setSize, "keep at most this many octets, K M G being powers of 1024 and b 512"),
-			func() cli.Flag {
-				f := cli.File('w', "directory", "directory", &o.dir, "where the files are, with all below (default .)")
-				return f
-			}(),
+			cli.File('w', "directory", "directory", &o.dir, "where the files are, with all below (default .)"),
 		},
 		Description: "flow-expire deletes flow files, oldest capture start first, until no more than the given number and the given sum of sizes are left. " +
 			"Only files whose names begin with ft, cf or tmp and that have a readable header count. Without -d messages go to syslog (facility local6).",
@@ -58,12 +56,13 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	if o.debug != 0 {
 		return o.sweep(env)
 	}
-	log := daemon.NewLog(daemon.Syslog(daemon.FacilityLocal6, env.Prog))
-	defer log.Close()
-	env.Log = func(text string) { log.Print(daemon.Info, text) }
+	sink := daemon.Syslog(daemon.FacilityLocal6, env.Prog)
+	env.Log = func(text string) { _ = sink(daemon.Info, text) } // no logger, no message
 	err := o.sweep(env)
 	if err != nil {
-		env.Warn("%v", err)
+		for line := range strings.SplitSeq(err.Error(), "\n") {
+			env.Warn("%s", line)
+		}
 	}
 	env.Log = nil // a failing status says why on standard error too
 	return err
@@ -76,21 +75,17 @@ func (o *options) sweep(env *cli.Env) error {
 		return fmt.Errorf("%w\nftfile_loaddir(): failed", err)
 	}
 	files := expire.NewList(found)
-	if o.debug != 0 {
-		o.list(env, files)
+	if o.debug == 0 {
+		files.Sweep(o.limit, 0, os.Remove, env.Warn)
+		return nil
 	}
-	remove := os.Remove
-	if o.debug != 0 {
-		remove = nil
-	}
-	files.Sweep(o.limit, 0, remove, func(format string, args ...any) { env.Warn(format, args...) })
-	if o.debug != 0 {
-		o.list(env, files)
-	}
+	list(env, files)
+	files.Sweep(o.limit, 0, nil, env.Warn)
+	list(env, files)
 	return nil
 }
 
-func (o *options) list(env *cli.Env, files *expire.List) {
+func list(env *cli.Env, files *expire.List) {
 	for _, f := range files.All() {
 		env.Warn("name=%s  size=%d  time=%d", f.Path, f.Size, f.Start)
 	}
