@@ -3,7 +3,6 @@ package flowgen
 
 import (
 	"context"
-	"iter"
 	"strconv"
 	"strings"
 
@@ -17,11 +16,12 @@ type options struct {
 	streamio.Output
 	count   int
 	version flow.Version
+	method  uint8 // of version 8 where -V gives none
 }
 
 // Spec describes flow-gen.
 func Spec() *cli.Spec {
-	o := &options{count: 1000, version: flow.Version{Export: 5}}
+	o := &options{count: 1000, version: flow.Version{Export: 5}, method: 1}
 	return &cli.Spec{
 		Name:      "flow-gen",
 		Summary:   "write a stream of test flows",
@@ -38,20 +38,19 @@ func Spec() *cli.Spec {
 	}
 }
 
-// setVersion is -V: N or 8.M. A method given earlier stays when 8 stands alone.
+// setVersion is -V: N or 8.M. 8 alone has the method of an earlier -V.
 func (o *options) setVersion(s string) error {
-	v, hasAgg, err := streamio.ParseVersion(s)
+	v, hasMethod, err := streamio.ParseVersion(s)
 	if err != nil {
 		return err
 	}
 	switch {
 	case v.Export != 8:
 		v.Agg = 0
-	case hasAgg:
-	case o.version.Export == 8:
-		v.Agg = o.version.Agg
+	case hasMethod:
+		o.method = v.Agg
 	default:
-		v.Agg = 1
+		v.Agg = o.method
 	}
 	o.version = v
 	return nil
@@ -96,53 +95,50 @@ var recipes = map[flow.Version]string{
 	{Export: 8, Agg: 14}: last + addrs + ports + ifs + "src_mask dst_mask tos prot",
 }
 
-// stepper is one field of a recipe.
+// stepper is one field of a recipe: what it starts at and grows by.
 type stepper struct {
 	field       flow.Field
 	start, step uint64
 }
 
-// parse reads a recipe.
-func parse(recipe string) iter.Seq[stepper] {
-	return func(yield func(stepper) bool) {
-		for word := range strings.FieldsSeq("dpkts=1 doctets=1 dflows=2+2 " + recipe) {
-			s := stepper{step: 1}
-			end := strings.IndexAny(word, "=+:")
-			name, rest := word, ""
-			if end >= 0 {
-				name, rest = word[:end], word[end:]
+// every is the part of the recipe that all versions have; fields that a layout
+// lacks are passed over.
+const every = "dpkts=1 doctets=1 dflows=2+2 "
+
+// parse reads a recipe. It panics on a faulty one, which is a programming error.
+func parse(recipe string) []stepper {
+	var steps []stepper
+	for word := range strings.FieldsSeq(every + recipe) {
+		s := stepper{step: 1}
+		name := word
+		for _, part := range []struct {
+			mark  string
+			value func(uint64)
+		}{
+			{":", func(n uint64) { s.start, s.step = n, 0 }},
+			{"+", func(n uint64) { s.step = n }},
+			{"=", func(n uint64) { s.start = n }},
+		} {
+			rest, number, found := strings.Cut(name, part.mark)
+			if !found {
+				continue
 			}
-			fs, err := flow.ParseFields(name)
+			n, err := strconv.ParseUint(number, 0, 64)
 			if err != nil {
-				panic(err)
+				panic("flowgen: " + err.Error())
 			}
-			for s.field = range fs.All() {
-			}
-			for rest != "" {
-				mark := rest[0]
-				number := rest[1:]
-				if end := strings.IndexAny(number, "=+:"); end >= 0 {
-					number = number[:end]
-				}
-				rest = rest[1+len(number):]
-				n, err := strconv.ParseUint(number, 0, 64)
-				if err != nil {
-					panic(err)
-				}
-				switch mark {
-				case '=':
-					s.start = n
-				case '+':
-					s.step = n
-				case ':':
-					s.start, s.step = n, 0
-				}
-			}
-			if !yield(s) {
-				return
-			}
+			part.value(n)
+			name = rest
+		}
+		f, err := flow.ParseFields(name)
+		if err != nil {
+			panic("flowgen: " + err.Error())
+		}
+		for s.field = range f.All() { // the one there is
+			steps = append(steps, s)
 		}
 	}
+	return steps
 }
 
 func (o *options) run(_ context.Context, env *cli.Env) error {
@@ -157,10 +153,8 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	var steps []stepper
-	for s := range parse(recipes[o.version]) {
-		steps = append(steps, s)
-	}
+	defer out.Abort()
+	steps := parse(recipes[o.version])
 	b := flow.NewBatch(l)
 	perBatch := flow.SlabSize / l.Size
 	for done := 0; done < o.count; done += b.Len() {
