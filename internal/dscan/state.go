@@ -43,6 +43,7 @@ func (d *Detector) WriteState(w io.Writer) error {
 
 // ReadState adds the sources of a state file to those known. A file that ends
 // without its dot is used with a warning; one that makes no sense is an error.
+// The bucket of a source follows from its address, whatever the file says.
 //
 // Compat: depth and flags are believed, not counted; sources go to the front of
 // their buckets, so a reload reverses them.
@@ -67,8 +68,10 @@ func (d *Detector) ReadState(r io.Reader) error {
 			if err := scan(in, words[:]); err != nil {
 				return err
 			}
-			// The bucket follows from the address.
-			last = &source{addr: clib.IPv4(words[3]), depth: int(uint8(clib.Uint(words[1]))), flags: uint8(clib.Uint(words[2]))}
+			if number(words[0]) >= Buckets {
+				return fmt.Errorf("no bucket %s\nload_state(): failed", words[0])
+			}
+			last = &source{addr: clib.IPv4(words[3]), depth: int(uint8(number(words[1]))), flags: uint8(number(words[2]))}
 			d.link(last)
 		case 'I':
 			var words [2]string
@@ -78,8 +81,7 @@ func (d *Detector) ReadState(r io.Reader) error {
 			if last == nil {
 				return errors.New("destination without a source\nload_state(): failed")
 			}
-			seen, _ := clib.Strtoul(words[0], 10)
-			last.dests = append(last.dests, dest{addr: clib.IPv4(words[1]), seen: uint32(seen)})
+			last.dests = append(last.dests, dest{addr: clib.IPv4(words[1]), seen: uint32(number(words[0]))})
 		case 'P':
 			if err := d.readPorts(in, last); err != nil {
 				return err
@@ -98,9 +100,8 @@ func (d *Detector) readPorts(in *bufio.Reader, last *source) error {
 	if last == nil || len(last.dests) == 0 {
 		return errors.New("ports without a destination\nload_state(): failed")
 	}
-	count, _ := clib.Strtoul(word[0], 10)
 	to := &last.dests[len(last.dests)-1]
-	for range count {
+	for range number(word[0]) {
 		if err := scan(in, word[:]); err != nil {
 			return err
 		}
@@ -109,6 +110,12 @@ func (d *Detector) readPorts(in *bufio.Reader, last *source) error {
 		}
 	}
 	return nil
+}
+
+// number is the decimal number at the start of a word; -1 is the greatest.
+func number(word string) uint64 {
+	v, _ := clib.Strtoul(word, 10)
+	return v
 }
 
 // wordLimit bounds a word of a state file.

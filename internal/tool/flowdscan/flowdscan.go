@@ -114,8 +114,11 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	return o.watch(env)
 }
 
-// watch reads the stream. HUP and USR1 act before the record after them.
+// watch reads the stream. Signals are caught from the start, so that none ends
+// the program, and act before the record after them.
 func (o *options) watch(env *cli.Env) error {
+	sigs, stop := catch()
+	defer stop()
 	det := dscan.New(o.Config, nil, env.Zone(), env.Warn)
 	if o.load {
 		if err := o.read(env, o.state, det.ReadState); err != nil {
@@ -137,12 +140,9 @@ func (o *options) watch(env *cli.Env) error {
 	}
 	det.SetLayout(in.Layout())
 
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, syscall.SIGHUP, syscall.SIGUSR1)
-	defer signal.Stop(signals)
 	var flows uint64
 	for b := range in.Batches() {
-		if err := o.signals(env, det, signals); err != nil {
+		if err := o.signalled(env, det, sigs); err != nil {
 			return err
 		}
 		flows += uint64(b.Len())
@@ -160,25 +160,40 @@ func (o *options) watch(env *cli.Env) error {
 	return nil
 }
 
-// signals acts on the signals that came.
-func (o *options) signals(env *cli.Env, det *dscan.Detector, signals <-chan os.Signal) error {
-	for {
-		select {
-		case s := <-signals:
-			if o.Debug > 0 {
-				env.Warn("signal: USR1") // Compat: for either signal
-			}
-			if s == syscall.SIGUSR1 {
-				o.writeState(env, det)
-				continue
-			}
-			if err := o.readSuppress(env, det); err != nil {
-				return err
-			}
-		default:
-			return nil
+// signals delivers a signal of each kind, however many came.
+type signals struct{ usr1, hup chan os.Signal }
+
+// catch catches the signals until stop is called.
+func catch() (sigs signals, stop func()) {
+	sigs = signals{make(chan os.Signal, 1), make(chan os.Signal, 1)}
+	signal.Notify(sigs.usr1, syscall.SIGUSR1)
+	signal.Notify(sigs.hup, syscall.SIGHUP)
+	return sigs, func() {
+		signal.Stop(sigs.usr1)
+		signal.Stop(sigs.hup)
+	}
+}
+
+// signalled acts on the signals that came.
+func (o *options) signalled(env *cli.Env, det *dscan.Detector, sigs signals) error {
+	told := func() {
+		if o.Debug > 0 {
+			env.Warn("signal: USR1") // Compat: for either signal
 		}
 	}
+	select {
+	case <-sigs.usr1:
+		told()
+		o.writeState(env, det)
+	default:
+	}
+	select {
+	case <-sigs.hup:
+		told()
+		return o.readSuppress(env, det)
+	default:
+	}
+	return nil
 }
 
 func (o *options) readSuppress(env *cli.Env, det *dscan.Detector) error {
