@@ -588,12 +588,31 @@ func TestSignals(t *testing.T) {
 			t.Errorf("status %d, %q", ws.ExitStatus(), errs)
 		}
 	})
-	t.Run("second kills", func(t *testing.T) {
+	t.Run("two at once", func(t *testing.T) {
+		cmd, out, errs := process(t, "wait")
+		readLine(t, out, "ready")
+		cmd.Process.Signal(syscall.SIGTERM)
+		cmd.Process.Signal(syscall.SIGTERM)
+		if ws := status(cmd.Wait()); ws.ExitStatus() != 5 {
+			t.Errorf("status %v, %q", ws, errs)
+		}
+	})
+	t.Run("a later one kills", func(t *testing.T) {
 		cmd, out, _ := process(t, "stuck")
 		readLine(t, out, "ready")
 		cmd.Process.Signal(syscall.SIGTERM)
 		readLine(t, out, "again")
-		cmd.Process.Signal(syscall.SIGTERM)
+		done := make(chan struct{})
+		defer close(done)
+		go func() {
+			for cmd.Process.Signal(syscall.SIGTERM) == nil {
+				select {
+				case <-done:
+					return
+				case <-time.After(grace / 5):
+				}
+			}
+		}()
 		if ws := status(cmd.Wait()); !ws.Signaled() || ws.Signal() != syscall.SIGTERM {
 			t.Errorf("status %v", ws)
 		}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 // signalled is the cause of a context cancelled by a signal.
@@ -22,8 +23,12 @@ func Interrupted(ctx context.Context) os.Signal {
 	return nil
 }
 
+// grace is how long after the first signal others do nothing: a terminal that closes sends HUP twice, a service manager TERM
+// and HUP, and what the first one began is to be completed.
+const grace = 500 * time.Millisecond
+
 // notify makes the context of a process: without Signals in the Spec nothing is caught and every signal does what it does by
-// default. The first caught signal restores the default, so that a second one ends a program stuck in a read.
+// default. The first caught signal restores the default a little later, so that a second one ends a program stuck in a read.
 func notify(s *Spec) context.Context {
 	if s.IgnoreSIGPIPE {
 		// Caught rather than ignored: the commands we start must get the default action.
@@ -36,9 +41,9 @@ func notify(s *Spec) context.Context {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, s.Signals...)
 	go func() {
-		sig := <-ch
+		cancel(signalled{<-ch})
+		time.Sleep(grace)
 		signal.Stop(ch)
-		cancel(signalled{sig})
 	}()
 	return ctx
 }
