@@ -10,6 +10,7 @@ import (
 	"flowtools/internal/export/csv"
 	"flowtools/internal/export/jsonl"
 	"flowtools/internal/export/mysql"
+	"flowtools/internal/export/parquet"
 	"flowtools/internal/export/pcap"
 	"flowtools/internal/export/pgsql"
 	"flowtools/internal/export/sqlite"
@@ -27,6 +28,7 @@ func Targets() []export.Target {
 		{Name: "pgsql", Number: 5, Open: pgsql.Open, Help: "a table of a PostgreSQL server"},
 		{Name: "sqlite", Number: -1, Open: sqlite.Open, Help: "a table in an SQLite file"},
 		{Name: "json", Number: -1, Open: jsonl.Open, Help: "one JSON object a line"},
+		{Name: "parquet", Number: -1, Open: parquet.Open, Help: "an Apache Parquet file, zstd inside"},
 	}
 }
 
