@@ -38,9 +38,10 @@ func (s *Scanner) warn(format string, args ...any) {
 }
 
 // Scan returns the flow files in dir and below, in ascending order of capture
-// start and then path. Files without a readable header are passed over. The
-// error is that of reading a directory, of a symbolic link that leads nowhere,
-// or ErrDepth; entries found before it are returned with it.
+// start; equal starts come in the order of names, what is in a directory in its
+// place. Files without a readable header are passed over. The error is that of
+// reading or entering a directory, of a symbolic link that leads nowhere, or
+// ErrDepth; entries found before it are returned with it.
 func (s *Scanner) Scan(dir string) ([]Entry, error) {
 	var found []Entry
 	err := s.walk(dir, 1, &found)
@@ -59,7 +60,11 @@ func (s *Scanner) walk(dir string, depth int, found *[]Entry) error {
 	}
 	names, err := os.ReadDir(dir)
 	if err != nil {
-		return err
+		return fmt.Errorf("open(%s): %w", dir, Reason(err))
+	}
+	// A directory may let its names be read and nothing else be done.
+	if _, err := os.Stat(dir + "/."); err != nil {
+		return fmt.Errorf("chdir(%s): %w", dir, Reason(err))
 	}
 	for _, entry := range names {
 		name := entry.Name()
