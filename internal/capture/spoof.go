@@ -62,7 +62,15 @@ func Spoof(a Address, port uint16) (*Sender, error) {
 		pc.Close()
 		return nil, fmt.Errorf("setsockopt(IP_HDRINCL): %w", reason(err))
 	}
-	return newSender(pc.(*net.IPConn), s)
+	to, err := newSender(pc.(*net.IPConn), s)
+	if err == nil && a.Multicast() {
+		// Out by the interface of LOCALIP, as a bound socket does. An address
+		// that is nobody's says nothing about interfaces.
+		_ = to.raw.Control(func(fd uintptr) {
+			_ = unix.SetsockoptInet4Addr(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_IF, s.local.As4())
+		})
+	}
+	return to, err
 }
 
 const (
