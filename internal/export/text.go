@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"slices"
 	"strconv"
+	"sync"
 
 	"flowtools/pkg/flow"
 )
@@ -38,6 +39,7 @@ type cell struct {
 
 // NewText compiles the table for the given fields, all of them fields of l.
 func NewText(l *flow.Layout, fields []flow.Field, s Style) *Text {
+	makeOctets()
 	t := &Text{layout: l, tail: s.Close, longest: len(s.Open) + len(s.Close)}
 	lead := s.Open
 	for _, f := range fields {
@@ -129,18 +131,20 @@ func (t *Text) put(p []byte, at int, r flow.Record, cells []cell) int {
 	return at
 }
 
-// octets holds the text of every octet with a dot behind it, and its length.
-var octets = func() (t [256]struct {
+// octets holds the text of every octet with a dot behind it, and its length. It
+// is made with the first Text.
+var octets [256]struct {
 	text uint32
 	n    uint8 // without the dot
-}) {
-	for i := range t {
+}
+
+var makeOctets = sync.OnceFunc(func() {
+	for i := range octets {
 		text := append(strconv.AppendUint(nil, uint64(i), 10), "....."...)
-		t[i].text = binary.LittleEndian.Uint32(text)
-		t[i].n = uint8(len(text) - 5)
+		octets[i].text = binary.LittleEndian.Uint32(text)
+		octets[i].n = uint8(len(text) - 5)
 	}
-	return t
-}()
+})
 
 func putOctet(p []byte, at int, v byte) int {
 	o := &octets[v]

@@ -74,6 +74,7 @@ func TestText(t *testing.T) {
 }
 
 func TestPutUint(t *testing.T) {
+	makeOctets()
 	p := make([]byte, 16)
 	check := func(v uint32) {
 		if got, want := string(p[:putUint(p, 0, v)]), strconv.FormatUint(uint64(v), 10); got != want {

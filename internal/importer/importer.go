@@ -65,13 +65,13 @@ type Opener func(in io.Reader, o *Options) (Source, error)
 
 // Format is one row of the list of formats.
 type Format struct {
-	Number int
+	Number int // -1 for those that the original did not have
 	Name   string
 	Help   string
 	Open   Opener
 }
 
-// Formats returns the formats of flow-import in the order of their numbers.
+// Formats returns the formats of flow-import, numbered ones first.
 func Formats() []Format {
 	return []Format{
 		{0, "cflowd", "cflowd records (default)", Cflowd},
@@ -79,6 +79,7 @@ func Formats() []Format {
 		{2, "csv", "ASCII, values separated by commas", CSV},
 		{3, "nfc", "Cisco NFCollector, ASCII", NFCollector},
 		{4, "wire", "NetFlow PDUs", Wire},
+		{-1, "json", "one JSON object a line", JSON},
 	}
 }
 

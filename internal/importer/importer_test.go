@@ -16,6 +16,7 @@ import (
 	"flowtools/internal/export/cflowd"
 	"flowtools/internal/export/csv"
 	"flowtools/internal/export/exporttest"
+	"flowtools/internal/export/jsonl"
 	"flowtools/internal/export/wire"
 	"flowtools/internal/flowtest"
 	"flowtools/internal/importer"
@@ -108,6 +109,7 @@ func TestThereAndBack(t *testing.T) {
 		skip   map[uint16]bool
 	}{
 		{name: "csv", export: csv.Open, source: importer.CSV, skip: map[uint16]bool{6: true}}, // its heading names nexthop twice
+		{name: "json", export: jsonl.Open, source: importer.JSON},
 		{name: "csv without heading", export: headless, source: importer.CSV},
 		{name: "wire", export: wire.Open, source: importer.Wire, status: 255, skip: map[uint16]bool{1005: true},
 			lost: []flow.Field{flow.ExAddr, flow.InEncaps, flow.OutEncaps, flow.PeerNextHop}},
@@ -269,6 +271,12 @@ func TestEnds(t *testing.T) {
 		{"nfc: scheme", importer.NFCollector, "a|FORMAT A|AGGREGATION None|d|e|f|g|h|i\n", 0, 255, `Unsupported aggrecation scheme "AGGREGATION None"`, 0},
 		{"nfc: heading only", importer.NFCollector, heading, 0, 1, "", 0},
 		{"nfc: records", importer.NFCollector, heading + "1.1.1.1|2.2.2.2|3|4|5\r\n1|2\n\n" + strings.Repeat("|", 50) + "\n1|2|3|4|5", 2, 1, "", 3},
+		{"json: nothing", importer.JSON, "", 0, 0, "", 0},
+		{"json: anything", importer.JSON, "{}\n\n{\"dpkts\" : 7, \"x\": [1, {\"dpkts\": 8}], \"srcaddr\": \"10.0.0.1\"}\r\n{\"prot\":\"6\"}", 3, 0, "", 0},
+		{"json: no object", importer.JSON, "{}\nnull\n", 1, 1, "line 2: no object", 0},
+		{"json: cut", importer.JSON, "{\"dpkts\":7}\n{\"dpkts\":", 1, 1, "line 2: not a whole object: unexpected end of JSON input", 0},
+		{"json: a fraction", importer.JSON, "{\"dpkts\":7.5}\n", 0, 1, "line 1: dpkts: \"7.5\" is no number of a record", 0},
+		{"json: too large", importer.JSON, "{\"dpkts\":4294967296}\n", 0, 1, "line 1: dpkts: \"4294967296\" is no number of a record", 0},
 		{"wire: nothing", importer.Wire, "", 0, 255, "", 0},
 		{"wire: less than a header", importer.Wire, string(pdus[:23]), 0, 255, "", 0},
 		{"wire: all", importer.Wire, string(pdus), 90, 255, "", 0},
@@ -365,6 +373,7 @@ func samples(t testing.TB, open export.Opener) (all [][]byte) {
 func FuzzCSV(f *testing.F)    { fuzz(f, importer.CSV, samples(f, csv.Open)...) }
 func FuzzCflowd(f *testing.F) { fuzz(f, importer.Cflowd, samples(f, cflowd.Open)...) }
 func FuzzWire(f *testing.F)   { fuzz(f, importer.Wire, samples(f, wire.Open)...) }
+func FuzzJSON(f *testing.F)   { fuzz(f, importer.JSON, samples(f, jsonl.Open)...) }
 
 func FuzzNFCollector(f *testing.F) {
 	fuzz(f, importer.NFCollector,

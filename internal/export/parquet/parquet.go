@@ -66,14 +66,14 @@ func (o ordered) Fields() []parquet.Field {
 func Open(_ context.Context, o *export.Options) (export.Sink, error) {
 	fields := o.Fields()
 	s := &sink{layout: o.Layout, fields: fields}
-	s.w = parquet.NewWriter(o.Out, Schema(o.Layout, fields),
+	s.w = parquet.NewGenericWriter[any](o.Out, Schema(o.Layout, fields),
 		parquet.DictionaryMaxBytes(dictionaryLimit),
 		parquet.KeyValueMetadata("flowtools.version", o.Layout.Version.String()))
 	return s, nil
 }
 
 type sink struct {
-	w      *parquet.Writer
+	w      *parquet.GenericWriter[any]
 	layout *flow.Layout
 	fields []flow.Field
 	rows   int // in the row group

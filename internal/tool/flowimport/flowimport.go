@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"flowtools/internal/cli"
@@ -38,7 +39,7 @@ func Spec() *cli.Spec {
 		Flags: append([]cli.Flag{
 			cli.Func('V', "record-version", "version", o.setVersion, "version of the records to make, such as 5 or 8.1; required"),
 			cli.Text('f', "format", "format", &o.format, "number or name of the format; see below"),
-			cli.Func('m', "mask", "mask_fields", o.setMask, "columns of the CSV input: a number, or names separated by commas in the order of the fields (default: all of the version)"),
+			cli.Func('m', "mask", "mask_fields", o.setMask, "columns of the CSV input, members of JSON objects to take: a number, or names separated by commas in the order of the fields (default: all of the version)"),
 		}, o.Flags("bdz")...),
 		Description: "flow-import reads records from standard input and writes a flow stream to standard output. " +
 			"CSV files of flow-export come back as they were: a line \"#:\" and field names before the first record tells the columns.",
@@ -47,8 +48,8 @@ func Spec() *cli.Spec {
 			{Command: "flow-export -f2 < flows | flow-import -V5 -f2 > again", Text: "There and back."},
 			{Command: "printf '10.0.0.1,10.0.0.2,53\\n' | flow-import -V5 -f2 -m srcaddr,dstaddr,dstport | flow-print", Text: "A record by hand."},
 		},
-		ExitText: "Scripts know these, odd as they are. A good end is 0 for CSV, 255 for cflowd and PDUs, 1 for NFCollector. " +
-			"CSV ends with 255 when its last line is a record without a newline (it is imported) or a line of names is bad; " +
+		ExitText: "Scripts know these, odd as they are. A good end is 0 for CSV and JSON, 255 for cflowd and PDUs, 1 for NFCollector. " +
+			"CSV ends with 255 when its last line is a record without a newline (it is imported) or a line of names is bad; JSON with 1 at a line that is no object of numbers and addresses; " +
 			"NFCollector with 255 when its heading is bad; PDUs with 1 when one is cut short, of an unknown version or not to be translated. " +
 			"Wrong options, and an output that cannot be written, are 1.",
 		SeeAlso: []string{"flow-export(1)", "flow-print(1)"},
@@ -68,7 +69,11 @@ func notes() string {
 	var b strings.Builder
 	b.WriteString("Formats:\n")
 	for _, f := range importer.Formats() {
-		fmt.Fprintf(&b, "  %d %-8s %s\n", f.Number, f.Name, f.Help)
+		number := " "
+		if f.Number >= 0 {
+			number = strconv.Itoa(f.Number)
+		}
+		fmt.Fprintf(&b, "  %s %-8s %s\n", number, f.Name, f.Help)
 	}
 	return b.String()
 }
@@ -102,7 +107,7 @@ func format(value string) (importer.Format, error) {
 	i := slices.IndexFunc(all, func(f importer.Format) bool { return f.Name == value })
 	if i < 0 {
 		n := int(clib.Atoi(value))
-		if i = slices.IndexFunc(all, func(f importer.Format) bool { return f.Number == n }); i < 0 {
+		if i = slices.IndexFunc(all, func(f importer.Format) bool { return f.Number == n && n >= 0 }); i < 0 {
 			return importer.Format{}, fmt.Errorf("No such format, %d", n)
 		}
 	}
