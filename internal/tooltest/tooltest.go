@@ -1,0 +1,119 @@
+// Package tooltest runs tools in the process of a test.
+package tooltest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"flowtools/internal/cli"
+	"flowtools/pkg/flow"
+	"flowtools/pkg/ftfile"
+)
+
+// World is what a tool under test can see. The zero World is an empty
+// environment, the zone UTC and the directory of the test.
+type World struct {
+	Dir   string            // the tool's working directory
+	Env   map[string]string // its environment
+	Stdin io.Reader         // nil is empty
+	Out   io.Writer         // standard output in place of Result.Out
+	Now   time.Time
+}
+
+// Result is what a run left.
+type Result struct {
+	Code int
+	Out  []byte
+	Err  string // standard error
+}
+
+// Run runs a tool to its end, or until ctx is done where the tool looks at it.
+func (w World) Run(ctx context.Context, spec *cli.Spec, args ...string) Result {
+	var out, msg bytes.Buffer
+	env := &cli.Env{Stdin: w.Stdin, Stdout: &out, Stderr: &msg, Dir: w.Dir, LookupEnv: func(name string) (string, bool) {
+		v, ok := w.Env[name]
+		if !ok && name == "TZ" {
+			return "UTC0", true
+		}
+		return v, ok
+	}}
+	if w.Out != nil {
+		env.Stdout = w.Out
+	}
+	if !w.Now.IsZero() {
+		env.Now = func() time.Time { return w.Now }
+	}
+	code := cli.Exec(ctx, spec, env, append([]string{spec.Name}, args...))
+	return Result{code, out.Bytes(), msg.String()}
+}
+
+// Stream returns header and records of a whole stream.
+func Stream(t testing.TB, stream []byte) (*ftfile.Header, *flow.Batch) {
+	t.Helper()
+	in, err := ftfile.NewReader(bytes.NewReader(stream))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := &flow.Batch{Layout: in.Layout()}
+	for b := range in.Batches() {
+		for r := range b.All() {
+			all.Append(r)
+		}
+	}
+	if err := in.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return in.Header(), all
+}
+
+// File returns header and records of a file.
+func File(t testing.TB, path ...string) (*ftfile.Header, *flow.Batch) {
+	t.Helper()
+	stream, err := os.ReadFile(filepath.Join(path...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Stream(t, stream)
+}
+
+// Write writes files named relative to dir, with the directories they are in.
+func Write(t testing.TB, dir string, files map[string][]byte) {
+	t.Helper()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		err := os.MkdirAll(filepath.Dir(path), 0o755)
+		if err == nil {
+			err = os.WriteFile(path, content, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Capture returns the bytes of a completed file of the records of b, with a
+// header that set has changed.
+func Capture(t testing.TB, b *flow.Batch, set func(h *ftfile.Header), opts ...ftfile.Option) []byte {
+	t.Helper()
+	h := ftfile.NewHeader(b.Layout.Version, ftfile.FlagDone)
+	if set != nil {
+		set(h)
+	}
+	var out bytes.Buffer
+	w, err := ftfile.NewWriter(&out, h, opts...)
+	if err == nil {
+		err = w.Write(b)
+	}
+	if err == nil {
+		err = w.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
