@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -33,7 +34,7 @@ type Env struct {
 	spec  *Spec
 	zone  *cdate.Zone
 	out   *bufio.Writer
-	said  bool // a message was printed
+	said  atomic.Bool // a message was printed, by any goroutine
 	start time.Time
 }
 
@@ -70,10 +71,10 @@ func (e *Env) prepare(s *Spec, arg0 string) {
 func (e *Env) Warn(format string, args ...any) { e.message(fmt.Sprintf(format, args...)) }
 
 // Warned reports whether a message was printed: a failure that it explains needs none of its own.
-func (e *Env) Warned() bool { return e.said }
+func (e *Env) Warned() bool { return e.said.Load() }
 
 func (e *Env) message(text string) {
-	e.said = true
+	e.said.Store(true)
 	if len(text) > messageLimit {
 		text = text[:messageLimit]
 	}
