@@ -312,3 +312,21 @@ func BenchmarkSQLite(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 }
+
+// TestTwoAtOnce: exports into one file wait for each other.
+func TestTwoAtOnce(t *testing.T) {
+	o := options(t)
+	results := make(chan error)
+	const exports = 4
+	for i := range uint64(exports) {
+		go func() { results <- load(t, o, flowtest.Layout(5, 0), 5000, i) }()
+	}
+	for range exports {
+		if err := <-results; err != nil {
+			t.Error(err)
+		}
+	}
+	if n := scalar(t, o.DB.URI, "SELECT count(*) FROM flows"); n != "20000" {
+		t.Errorf("%s rows", n)
+	}
+}
