@@ -3,27 +3,33 @@ package e2e
 
 import (
 	"os"
+	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"flowtools/internal/capture/capturetest"
 	"flowtools/internal/cli"
 	"flowtools/internal/testdb"
 	"flowtools/internal/tool/flowcat"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
+	"flowtools/internal/tool/flowfanout"
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
 	"flowtools/internal/tool/flowmerge"
 	"flowtools/internal/tool/flowprint"
+	"flowtools/internal/tool/flowreceive"
+	"flowtools/internal/tool/flowsend"
 	"flowtools/internal/tool/flowsplit"
 )
 
 func TestMain(m *testing.M) {
 	commands := map[string]func(){}
 	for _, spec := range []func() *cli.Spec{
-		flowcat.Spec, flowexpire.Spec, flowexport.Spec, flowfilter.Spec, flowgen.Spec, flowheader.Spec, flowmerge.Spec, flowprint.Spec, flowsplit.Spec,
+		flowcat.Spec, flowexpire.Spec, flowexport.Spec, flowfanout.Spec, flowfilter.Spec, flowgen.Spec, flowheader.Spec, flowmerge.Spec, flowprint.Spec, flowreceive.Spec, flowsend.Spec, flowsplit.Spec,
 	} {
 		commands[spec().Name] = func() { cli.Main(spec()) }
 	}
@@ -46,11 +52,26 @@ func TestScripts(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("TZ", "UTC")
 			env.Setenv("LC_ALL", "C")
+			for _, name := range []string{"P1", "P2", "P3"} { // UDP ports
+				env.Setenv(name, strconv.Itoa(capturetest.FreePort(t)))
+			}
 			return nil
 		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// udp PORT...: wait until something listens on the ports
+			"udp": func(_ *testscript.TestScript, _ bool, ports []string) {
+				for _, s := range ports {
+					n, _ := strconv.Atoi(s)
+					capturetest.AwaitUDP(t, n)
+				}
+			},
+		},
 		Condition: func(cond string) (bool, error) {
-			if cond == "root" {
+			switch cond {
+			case "root":
 				return os.Getuid() == 0, nil
+			case "netns": // network namespaces with queues in them
+				return exec.Command("unshare", "-n", "tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "8mbit", "burst", "4kb", "limit", "1mb").Run() == nil, nil
 			}
 			return false, nil
 		},
