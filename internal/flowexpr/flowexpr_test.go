@@ -425,3 +425,35 @@ func BenchmarkCompile(b *testing.B) {
 		}
 	}
 }
+
+// TestManual: the examples of the manual are what they say.
+func TestManual(t *testing.T) {
+	for _, r := range native {
+		if IsPerl(r.text) {
+			t.Errorf("%s is Perl", r.text)
+		}
+		if _, err := Compile(Source{Each: r.text}, Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	translated := 0
+	for _, r := range idioms {
+		if !IsPerl(r.text) {
+			continue // a list of literals
+		}
+		translated++
+		if _, err := Compile(Source{Each: r.text}, Options{}); err != nil {
+			t.Error(err)
+		}
+	}
+	if translated < 10 {
+		t.Errorf("%d idioms", translated)
+	}
+	for _, page := range []string{Notes(), Markdown()} {
+		for i := range variables {
+			if !strings.Contains(page, variables[i].name) || !strings.Contains(page, strings.ReplaceAll(variables[i].doc, "|", "")) && !strings.Contains(variables[i].doc, "|") {
+				t.Errorf("%s is not in the manual", variables[i].name)
+			}
+		}
+	}
+}
