@@ -25,6 +25,7 @@ type collector struct {
 	pipeline   *capture.Pipeline
 	files      *expire.List     // nil without expiry
 	runner     *capture.Program // nil without -R
+	clients    *capture.Clients // nil without -c
 	statistics *capture.Statistics
 	clock      time.Time // at the last look
 	ending     bool      // no more sweeps
@@ -173,15 +174,28 @@ func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <
 // Compat: in this order, so that a failure of the rules leaves a file without
 // flows (golden flow-capture/filter-file-missing).
 func (c *collector) begin() error {
+	if err := c.open(); err != nil {
+		return err
+	}
+	if c.rules.Any() {
+		var err error
+		if c.pipeline, err = c.rules.Load(c.env, c.intake.Layout()); err != nil {
+			return err
+		}
+	}
+	if err := c.clients.Serve(c.intake.Layout()); err != nil {
+		c.env.Warn("%v", err) // files are what matters
+	}
+	return nil
+}
+
+// open opens a file.
+func (c *collector) open() error {
 	if err := c.store.Open(c.intake.Layout().Version); err != nil {
 		return err
 	}
-	if !c.rules.Any() {
-		return nil
-	}
-	var err error
-	c.pipeline, err = c.rules.Load(c.env, c.intake.Layout())
-	return err
+	c.clients.Opened(c.store.Opened())
+	return nil
 }
 
 // take keeps the flows of a burst.
@@ -202,6 +216,7 @@ func (c *collector) take(b *capture.Burst) error {
 		if err := c.store.Write(flows); err != nil {
 			return err
 		}
+		c.clients.Write(flows)
 	}
 	return nil
 }
@@ -230,7 +245,7 @@ func (c *collector) look() error {
 // rotate completes the open file and opens the next.
 func (c *collector) rotate() error {
 	c.store.Close(c.intake.TakeCounts())
-	return c.store.Open(c.intake.Layout().Version)
+	return c.open()
 }
 
 // completed takes the files that have been completed.
@@ -272,6 +287,7 @@ func (c *collector) end(farewell string) error {
 	if c.store.IsOpen() {
 		c.store.Close(c.intake.TakeCounts())
 	}
+	c.clients.Close()
 	c.store.Drain()
 	c.ending = true
 	return c.completed()

@@ -33,6 +33,7 @@ type options struct {
 	stat       int
 	version    *flow.Version
 	rules      capture.Rules
+	clients    int
 }
 
 // tagged is the record version that has room for tags.
@@ -55,7 +56,9 @@ func newSpec() (*options, *cli.Spec) {
 		Operands:    "localip/remoteip/port",
 		MaxOperands: -1,
 		UsageExit:   1,
-		Flags: append(o.Flags("bC"),
+		Flags: append(o.Flags("b"),
+			cli.Int('c', "clients", "count", &o.clients, "serve so many TCP clients, on the port of the same number"),
+			streamio.CommentFlag(&o.Comment),
 			cli.Int('d', "debug", "level", &o.Debug, "not 0: list the known files; expiry only says what it would remove"),
 			cli.Bool('D', "foreground", &o.foreground, "stay in the foreground; messages go to standard error, no pid file"),
 			cli.Func('e', "expire-count", "count", func(s string) error { o.limit.Files = uint32(clib.Atoi(s)); return nil }, "keep at most this many files (0 is all)"),
@@ -83,17 +86,21 @@ The day is divided into equal intervals, at whose ends files are rotated. All fi
 
 Flows are tagged, filtered and changed, in this order, before they are kept. A remoteip that is a multicast group is joined; localip is then the exporter.
 
+TCP clients (-c) get a stream, beginning with a header as they connect and never compressed, of all flows that go to files from then on; there are none before the first PDU, unless -V or -T is given. A client that does not keep up is dropped. Who may connect is said by /etc/hosts.allow and /etc/hosts.deny (TCP wrappers) for the service flow-capture-client, by address: host names, user names and commands in these files are left out, with a message.
+
 HUP rotates at once and reads the configuration files again; TERM and QUIT complete the file and end the program.
 
 Without -D the program detaches itself once it is ready to receive: work directory, configuration and port have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.`,
 		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors, also those met later, such as files that cannot be written.",
 		Examples: []cli.Example{
 			{Command: "flow-capture -w /var/log/netflows -E 10G 0/192.0.2.1/9995", Text: "Keep the flows of one router, the newest 10 GiB of them."},
+			{Command: "flow-capture -c 2 -w flows 0/0/9995; nc localhost 9995 | flow-print", Text: "Watch the flows that are being kept."},
 			{Command: "flow-capture -D -n 287 -N -1 -R ./load -w flows 0/0/9995", Text: "Files of 5 minutes, each given to flows/load."},
 		},
 		Files: []string{
 			"/var/run/flow-capture.pid.PORT: the pid",
 			"SYSCONFDIR/cfg/filter.cfg, tag.cfg, xlate.cfg: the default configuration files",
+			"/etc/hosts.allow, /etc/hosts.deny: who may be a client",
 		},
 		SeeAlso: []string{"flow-receive(1)", "flow-fanout(1)", "flow-expire(1)", "flow-cat(1)", "flow-nfilter(1)", "flow-tag(1)", "flow-xlate(1)"},
 		Run:     o.run,
@@ -190,6 +197,15 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	defer listener.Close()
+	if o.clients > 0 {
+		c.clients, err = capture.ReserveClients(listener.Addr(), capture.ClientsConfig{
+			Output: o.Output, Max: o.clients, Access: capture.SystemAccess("flow-capture-client", env.Warn), Now: env.Now, Warn: env.Warn,
+		})
+		if err != nil {
+			return err
+		}
+		defer c.clients.Close()
+	}
 	var pid *daemon.PidFile
 	if d.Detached() && o.pid != "" && o.pid != "-" {
 		if pid, err = daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, listener.Addr().Port()))); err != nil {
