@@ -18,13 +18,18 @@ import (
 	"flowtools/pkg/netflow"
 )
 
-// ReceiveBuffer is the receive buffer asked for each socket, in octets.
-const ReceiveBuffer = 4 << 20
+// ReceiveBuffer is the receive buffer asked for each socket, in octets, and
+// logged; LargeBuffer is what is asked for then, and had as far as privilege or
+// net.core.rmem_max go.
+const (
+	ReceiveBuffer = 4 << 20
+	LargeBuffer   = 64 << 20
+)
 
 // Sizes of what lies between socket and consumer.
 const (
 	burstSize  = 64  // datagrams received with one call
-	burstLimit = 128 // bursts in use at most: 16 MiB
+	burstLimit = 512 // bursts in use at most: 64 MiB, made when they are needed
 )
 
 // Datagram is one UDP datagram.
@@ -117,7 +122,10 @@ func prepare(c syscall.RawConn, six, multicast bool, warn func(string, ...any)) 
 		return err
 	}
 	warn("setsockopt(size=%d)", accepted)
-	if granted < accepted {
+	if _, more, err := daemon.ReceiveBuffer(c, LargeBuffer); err == nil {
+		granted = more
+	}
+	if granted != accepted {
 		warn("receive buffer: the system grants %d octets (net.core.rmem_max)", granted)
 	}
 	failed := c.Control(func(fd uintptr) { err = enable(int(fd), six, multicast) })
