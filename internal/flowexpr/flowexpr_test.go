@@ -3,6 +3,7 @@ package flowexpr
 import (
 	"bytes"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -366,7 +367,7 @@ func TestDoesNotAllocate(t *testing.T) {
 		if e.allocates {
 			continue
 		}
-		p, err := Compile(Source{Each: e.text}, Options{Stdout: &bytes.Buffer{}})
+		p, err := Compile(Source{Each: e.text}, Options{Stdout: io.Discard})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -395,6 +396,7 @@ var benchmarks = []struct {
 	{"counter", "$n++ < 5", false},
 	{"native", "dstport in [53, 80, 443] and srcip in ['10.0.0.1']", false},
 	{"machine", "$srcport < $dstport ? $srcport == 53 : $dstport == 53", false},
+	{"print", `print "$srcip $bytes\n"`, false},
 	{"concat", `"$srcip:$srcport" eq '10.0.0.1:53'`, true},
 }
 
@@ -402,7 +404,7 @@ func BenchmarkMatch(b *testing.B) {
 	l, r := sample(b, tcpFlow)
 	for _, e := range benchmarks {
 		b.Run(e.name, func(b *testing.B) {
-			p, err := Compile(Source{Each: e.text}, Options{})
+			p, err := Compile(Source{Each: e.text}, Options{Stdout: io.Discard})
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -154,16 +154,21 @@ func (f *fuser) call(node *ast.Node, n *ast.CallNode) {
 	name := f.callees[callee]
 	risky := !f.functions[name].pure
 	args := make([]fused, len(n.Arguments))
+	switch name {
+	case "within":
+		f.within(node, n)
+		return
+	case "print":
+		f.print(node, n)
+		return
+	}
 	for i, a := range n.Arguments {
-		if args[i], ok = f.operand(a); !ok && name != "within" {
+		if args[i], ok = f.operand(a); !ok {
 			return
 		}
 		risky = risky || args[i].risky
 	}
 	switch {
-	case name == "within":
-		f.within(node, n)
-		return
 	case name == "truth" && len(args) == 1 && args[0].text != nil:
 		f.testText(node, args[0].text, func(b []byte) bool { return len(b) > 1 || len(b) == 1 && b[0] != '0' })
 		return
@@ -176,6 +181,10 @@ func (f *fuser) call(node *ast.Node, n *ast.CallNode) {
 		is.ratio = fn
 	case func() bool:
 		is.test = fn
+	case func(int) bool:
+		if x := argument(args).number; x != nil {
+			is.test = func() bool { return fn(x()) }
+		}
 	case func(int) int:
 		if x := argument(args).number; x != nil {
 			is.number = func() int { return fn(x()) }
@@ -205,6 +214,26 @@ func (f *fuser) call(node *ast.Node, n *ast.CallNode) {
 	if is.number != nil || is.ratio != nil || is.test != nil {
 		is.risky = risky
 		f.put(node, is)
+	}
+}
+
+// print fuses print of a constant or of a variable's text.
+func (f *fuser) print(node *ast.Node, n *ast.CallNode) {
+	if len(n.Arguments) != 1 {
+		return
+	}
+	s := f.state
+	if c, ok := n.Arguments[0].(*ast.StringNode); ok {
+		text := []byte(c.Value)
+		f.put(node, fused{test: func() bool { return s.write(text) }, risky: true})
+		return
+	}
+	if a, _ := f.operand(n.Arguments[0]); a.text != nil {
+		v := a.text
+		f.put(node, fused{test: func() bool {
+			s.scratch = v.text(s, s.scratch[:0])
+			return s.write(s.scratch)
+		}, risky: true})
 	}
 }
 

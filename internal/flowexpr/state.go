@@ -81,8 +81,10 @@ func (s *state) print(w io.Writer, text string) bool {
 	return true
 }
 
-func (s *state) printInt(v int) bool {
-	if _, err := s.stdout.Write(strconv.AppendInt(s.digits[:0], int64(v), 10)); err != nil {
+func (s *state) printInt(v int) bool { return s.write(strconv.AppendInt(s.digits[:0], int64(v), 10)) }
+
+func (s *state) write(p []byte) bool {
+	if _, err := s.stdout.Write(p); err != nil {
 		panic(err)
 	}
 	return true
