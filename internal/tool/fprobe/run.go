@@ -73,8 +73,12 @@ func (s *sensor) run(ctx context.Context) error {
 			return err
 		}
 		s.daemon = d
-		defer d.Close()
-		s.env.Log = plain // what goes wrong from here on is logged by the logger above
+		// Messages go to the logger above; what ends the start is shown without a name in front.
+		s.env.Log = plain
+		defer func() {
+			d.Close()
+			s.env.Log = plain
+		}()
 	}
 	if err := s.open(ctx); err != nil {
 		s.close()
