@@ -110,9 +110,13 @@ func wordToken(word string) token {
 	if t, ok := lookUp(meridianWords, word); ok {
 		return t
 	}
-	if len(word) == 3 || len(word) == 4 && word[3] == '.' {
+	// The dot of an abbreviation is gone for the other tables, too ("30 sec. ago").
+	if len(word) == 4 && word[3] == '.' {
+		word = word[:3]
+	}
+	if len(word) == 3 {
 		for _, w := range nameWords {
-			if w.text[:3] == word[:3] {
+			if w.text[:3] == word {
 				return w.token
 			}
 		}
@@ -431,6 +435,9 @@ func (p *dateParser) seconds(z *Zone) (int64, error) {
 	}
 	if summer {
 		sec -= hour
+	}
+	if sec < 0 { // 1 January 1970 east of Greenwich
+		return 0, errors.New("before 1970-01-01 00:00 UTC")
 	}
 	return sec, nil
 }
