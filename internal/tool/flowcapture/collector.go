@@ -29,6 +29,11 @@ type collector struct {
 	statistics *capture.Statistics
 	clock      time.Time // at the last look
 	ending     bool      // no more sweeps
+	meter      *meter    // nil without --metrics
+	kernel     kernelDrops
+	service    service
+	queued     int    // bursts waiting, at the last look
+	completes  uint64 // files completed
 }
 
 // collector prepares a collector: the version if it is given, the list of files,
@@ -141,6 +146,10 @@ func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <
 			if err := c.look(); err != nil {
 				return err
 			}
+			c.queued = len(bursts)
+			c.kernel.tell(c.env.Warn)
+			c.meter.draw(c)
+			c.service.alive()
 		case <-rotate.C:
 			if err := c.look(); err != nil {
 				return err
@@ -201,6 +210,7 @@ func (c *collector) open() error {
 // take keeps the flows of a burst.
 func (c *collector) take(b *capture.Burst) error {
 	defer b.Release()
+	c.kernel.see(b)
 	for i := range b.Datagrams {
 		d := &b.Datagrams[i]
 		if !c.intake.Accept(d, b.Port) {
@@ -254,6 +264,7 @@ func (c *collector) completed() error {
 		if f.Err != nil {
 			return f.Err
 		}
+		c.completes++
 		if c.files != nil && !c.ending {
 			c.files.Add(expire.File{Path: f.Name, Size: f.Size, Start: f.Start})
 			c.list()

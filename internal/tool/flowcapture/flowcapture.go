@@ -34,6 +34,7 @@ type options struct {
 	version    *flow.Version
 	rules      capture.Rules
 	clients    int
+	metrics    string
 }
 
 // tagged is the record version that has room for tags.
@@ -65,6 +66,7 @@ func newSpec() (*options, *cli.Spec) {
 			cli.Func('E', "expire-size", "bytes[bKMG]", o.setSize, "keep at most this many octets, K M G being powers of 1024 and b 512 (0 is all)"),
 			cli.File('f', "filter-file", "file", &o.rules.Filter.File, "filter file (default SYSCONFDIR/cfg/filter.cfg)"),
 			cli.Text('F', "filter", "definition", &o.rules.Filter.Name, "keep only the flows that this definition of the filter file permits"),
+			cli.Text(0, "metrics", "address", &o.metrics, "serve counters to Prometheus at http://ADDRESS/metrics"),
 			cli.Func('n', "rotations", "count", o.setRotations, "rotations a day: one file more than this is made (default 95, every 15 minutes; -1 is never)"),
 			cli.Func('N', "nesting", "level", o.setNesting, "directories: 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3 YYYY/YYYY-MM/YYYY-MM-DD, -1 YYYY-MM-DD, -2 YYYY-MM/YYYY-MM-DD (default 3)"),
 			cli.File('p', "pid-file", "file", &o.pid, "pid file, to which .PORT is added; - is none (default /var/run/flow-capture.pid)"),
@@ -212,9 +214,16 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 			env.Warn("%v", err)
 		}
 	}
+	if c.meter, err = serve(o.metrics, env.Warn); err != nil {
+		return err
+	}
+	defer c.meter.close()
 	if err := d.Ready(); err != nil {
 		return err
 	}
+	c.service = newService(env.Warn)
+	c.service.ready()
+	defer c.service.stopping()
 	bursts, end := listener.Start()
 	defer end()
 	if err := c.loop(ctx, signals, bursts, listener.Stop); err != nil {

@@ -1,0 +1,94 @@
+package flowcapture
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"flowtools/internal/capture"
+	"flowtools/pkg/netflow"
+)
+
+// The count of each socket is modulo 2^32 and its own.
+func TestKernelDrops(t *testing.T) {
+	var k kernelDrops
+	var said []string
+	tell := func() { k.tell(func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }) }
+	burst := func(port uint16, dropped uint32) {
+		b := capture.NewBurst(port)
+		b.Dropped = dropped
+		k.see(b)
+	}
+	burst(1, 0)
+	tell()
+	burst(1, 5)
+	burst(1, 5)
+	burst(2, 3)
+	tell()
+	burst(1, 1<<32-1)
+	burst(1, 4)
+	tell()
+	if want := uint64(1<<32 + 4 + 3); k.total != want || len(said) != 2 || !strings.Contains(said[0], "dropped 8 datagrams (8 since") {
+		t.Errorf("total %d, want %d; said %q", k.total, want, said)
+	}
+}
+
+// However many exporters there are, only so many have series.
+func TestBusiest(t *testing.T) {
+	tr := netflow.NewTracker(netflow.DefaultExporters)
+	dst := netip.MustParseAddr("192.0.2.1")
+	h := netflow.Header{Count: 1}
+	h.Version.Export = 5
+	for i := range 5000 {
+		src := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
+		for range 1 + i%7 {
+			tr.Track(netflow.NewKey(src, dst, 5, 2055), &h)
+			h.Sequence++
+		}
+	}
+	kept := busiest(tr.Exporters())
+	if len(kept) != exporterSeries || kept[0].Flows != 7 || kept[exporterSeries-1].Flows != 7 {
+		t.Errorf("%d exporters, flows %d to %d", len(kept), kept[0].Flows, kept[len(kept)-1].Flows)
+	}
+}
+
+// A scrape shows what the collector counts.
+func TestScrape(t *testing.T) {
+	m, err := serve("127.0.0.1:0", t.Logf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.close()
+	c := &collector{intake: capture.NewIntake(time.Now, t.Logf), store: &capture.Store{}, completes: 3}
+	c.kernel.total = 17
+	datagram := capture.Datagram{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Data: []byte{0, 9, 0, 0}}
+	c.intake.Accept(&datagram, 2055)
+	m.draw(c)
+	resp, err := http.Get("http://" + m.server.Addr().String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"flow_capture_datagrams_total 1\n", `flow_capture_bad_datagrams_total{reason="version"} 1`,
+		"flow_capture_kernel_dropped_datagrams_total 17\n", "flow_capture_files_completed_total 3\n",
+	} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("no %q in\n%s", want, text)
+		}
+	}
+	if _, err := serve("no such address", t.Logf); err == nil {
+		t.Error("a bad address is served")
+	}
+	var none *meter
+	none.draw(c)
+	none.close()
+}
