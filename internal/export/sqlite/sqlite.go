@@ -17,9 +17,12 @@ import (
 
 const (
 	defaultTable = "flows"
-	busyTimeout  = 60_000   // ms that an export waits for another one
-	cacheSize    = 32 << 10 // KiB
+	busyTimeout  = 60_000 // ms that an export waits for another one
 )
+
+// cacheSize is the memory for pages in KiB. What does not fit goes to the file
+// before the end.
+var cacheSize = 32 << 10
 
 // DefaultIndex is the index of a table made here: it grows at its end, so that
 // it costs next to nothing, and most questions name a time.

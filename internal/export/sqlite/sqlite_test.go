@@ -230,6 +230,7 @@ func TestRefused(t *testing.T) {
 func TestKilled(t *testing.T) {
 	if file := os.Getenv("FT_SQLITE_VICTIM"); file != "" {
 		o := export.Options{Layout: flowtest.Layout(5, 0), Mask: export.AllFields, DB: export.Database{URI: file}}
+		sqlite.ShrinkCache()
 		sink, err := sqlite.Open(t.Context(), &o)
 		if err != nil {
 			t.Fatal(err)
