@@ -84,8 +84,18 @@ type Ref struct {
 	Name string
 }
 
-// ReadFile reads a configuration file whole, pipes too.
-func ReadFile(path string) ([]byte, error) {
+// Load reads the file at path whole, pipes too, and returns what parse makes of
+// it: the Parse of one kind of file.
+func Load[F, O any](path string, opt O, parse func(path string, text []byte, opt O) (F, error)) (F, error) {
+	text, err := readFile(path)
+	if err != nil {
+		var none F
+		return none, err
+	}
+	return parse(path, text, opt)
+}
+
+func readFile(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -101,17 +111,8 @@ func ReadFile(path string) ([]byte, error) {
 	return data, nil
 }
 
-// Load reads the file at path into s. The error is *Error for a line, or that of
-// the file system.
-func (g Grammar[S]) Load(path string, opt Options, s *S) error {
-	data, err := ReadFile(path)
-	if err != nil {
-		return err
-	}
-	return g.Parse(path, data, opt, s)
-}
-
-// Parse reads a text into s; file names it in messages.
+// Parse reads a text into s; file names it in messages. The error is an *Error
+// unless a row failed its line with another one.
 func (g Grammar[S]) Parse(file string, text []byte, opt Options, s *S) error {
 	l := &Line{Pos: Pos{File: file}, opt: &opt}
 	var section Section

@@ -497,18 +497,23 @@ func TestLoad(t *testing.T) {
 	if err := os.WriteFile(path, []byte("a x\nnope"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	var got trace
-	err := testGrammar.Load(path, Options{}, &got)
+	load := func(path string) (*trace, error) {
+		return Load(path, Options{}, func(path string, text []byte, opt Options) (*trace, error) {
+			got := new(trace)
+			return got, testGrammar.Parse(path, text, opt, got)
+		})
+	}
+	_, err := load(path)
 	if want := path + ` line 2: Unexpected "nope".`; !strings.HasPrefix(errText(err), want) {
 		t.Errorf("%v, want %s", err, want)
 	}
-	if err := testGrammar.Load(filepath.Join(dir, "none"), Options{}, &got); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := load(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
 	}
-	if err := testGrammar.Load(dir, Options{}, &got); err == nil {
+	if _, err := load(dir); err == nil {
 		t.Error("a directory passed")
 	}
-	if _, err := ReadFile("/dev/zero"); err == nil || !strings.Contains(err.Error(), "too large") {
+	if _, err := load("/dev/zero"); err == nil || !strings.Contains(err.Error(), "too large") {
 		t.Errorf("/dev/zero: %v", err)
 	}
 	// A pipe is read to its end.
@@ -523,9 +528,8 @@ func TestLoad(t *testing.T) {
 			fmt.Fprintln(w, "anywhere")
 		}
 	}()
-	got.seen = nil
-	if err := testGrammar.Load(fmt.Sprintf("/dev/fd/%d", r.Fd()), Options{}, &got); err != nil || len(got.seen) != 3 {
-		t.Errorf("pipe: %v, %v", got.seen, err)
+	if got, err := load(fmt.Sprintf("/dev/fd/%d", r.Fd())); err != nil || len(got.seen) != 3 {
+		t.Errorf("pipe: %v, %v", got, err)
 	}
 }
 

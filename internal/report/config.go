@@ -168,11 +168,7 @@ func (f *File) Definition(name string) (*Definition, error) {
 // Load reads the report file at path. An error names file, line, the word that
 // was not understood and what was expected in its place.
 func Load(path string, opt Options) (*File, error) {
-	text, err := config.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(path, text, opt)
+	return config.Load(path, opt, Parse)
 }
 
 // Parse reads the text of a report file; path names it in messages.
