@@ -85,7 +85,7 @@ func Spec() *cli.Spec {
 			cli.Text('c', "", "directory", &o.chroot, "change the root directory"),
 			cli.Text('u', "", "user", &o.user, "run as this user once everything is open"),
 			number('v', "", "level", "log messages up to this syslog level (default 6, with -w - 4)"),
-			cli.Text('l', "", "[dst][:id]", &o.log, "log to 0 nothing, 1 syslog and the background, 2 standard output, 3 both (default 1; 2 with files); id goes into tag and pid file"),
+			cli.Text('l', "", "[dst][:id]", &o.log, "log to 0 nothing, 1 syslog and the background, 2 standard output, 3 both (default 1; 2 with files); id goes into the tag and the name of the pid file"),
 			cli.Bool(0, "stats", &o.stats, "at the end of files print what was counted to standard error; collectors are then optional"),
 			cli.Text(0, "metrics", "address", &o.metrics, "serve Prometheus metrics on http://address/metrics"),
 			cli.Bool(0, "systemd", &o.systemd, "stay in the foreground, log to standard error for the journal, notify systemd of readiness and life"),

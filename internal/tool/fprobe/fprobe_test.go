@@ -67,7 +67,7 @@ func TestCommandLine(t *testing.T) {
 		{"-b0 " + to, 1, "", "Illegal bulk size\n"},
 		{"-r100 " + to, 1, "", "Illegal realtime priority\n"},
 		{"-ax " + to, 1, "", "Illegal source address\n"},
-		{"-i lo " + to + "/x", 1, "", "Illegal source address\n"},
+		{"-i any " + to + "/x", 1, "", "Illegal source address\n"},
 		{"-unosuchuser " + to, 1, "", "getpwnam(nosuchuser): Unknown user\n"},
 		{"foo", 1, "", "Error in collector #1 parameters\n"},
 		{to + " 127.0.0.1:99999", 1, "", "Error in collector #2 parameters\n"},

@@ -89,7 +89,7 @@ func during(what func(), args ...string) (code int, stdout, stderr string) {
 		case <-ctx.Done():
 		}
 	}()
-	code = cli.Exec(ctx, Spec(), &cli.Env{Stdout: out, Stderr: &errs}, append([]string{"fprobe"}, args...))
+	code = cli.Exec(ctx, Spec(), &cli.Env{Stdout: out, Stderr: &errs}, append([]string{"fprobe", "-l2:test" + strconv.Itoa(os.Getpid())}, args...))
 	cancel()
 	<-done
 	return code, out.text.String(), errs.String()
@@ -143,7 +143,7 @@ func TestLive(t *testing.T) {
 		{"a small buffer and snap length", "-i v1 -f ip -B 64 -S 41 -q 1 -p", "1:0 2p 76o in 0 out 0; 2:0 1p 38o in 0 out 0; 3:0 1p 38o in 0 out 0"},
 	} {
 		to, result := collect(t)
-		code, out, errs := during(talk, append(strings.Fields(c.args), "-l2", to)...)
+		code, out, errs := during(talk, append(strings.Fields(c.args), to)...)
 		if c.want == "error" {
 			if code != 1 || !strings.Contains(out, "[CRIT]: filter expression: ") {
 				t.Errorf("%s: status %d, stdout %q, stderr %q", c.name, code, out, errs)
@@ -173,7 +173,7 @@ func TestLiveSignals(t *testing.T) {
 		mid = result()
 		syscall.Kill(os.Getpid(), syscall.SIGUSR1)
 		time.Sleep(100 * time.Millisecond)
-	}, "-i", "v1", "-f", "ip", "-l2", to)
+	}, "-i", "v1", "-f", "ip", to)
 	if code != 0 || errs != "" || keys(mid) != "1:1 1p 38o in 0 out 0" {
 		t.Errorf("status %d, stderr %q, flows %q", code, errs, keys(mid))
 	}

@@ -146,7 +146,7 @@ func (s *sensor) open(ctx context.Context) error {
 // settle writes the pid file, gives up privileges and says that all is well.
 func (s *sensor) settle(_ context.Context) error {
 	set := s.set
-	if !set.offline && (s.daemon != nil || set.dst != logText || set.id != "") {
+	if !set.offline && !set.systemd { // Compat: in the foreground too
 		name := "/var/run/" + s.env.Prog + ".pid"
 		if set.id != "" {
 			name = "/var/run/" + s.env.Prog + "[" + set.id + "].pid"
