@@ -94,3 +94,19 @@ func TestParseURI(t *testing.T) {
 		}
 	}
 }
+
+func FuzzParseURI(f *testing.F) {
+	for _, s := range []string{"", "u:p:h:1:d:t", "u:p", "db://u:p@h:1/d?table=t", "db://u:p@[::1/d", "db://%zz"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		const password = "correct horse"
+		u, err := ParseURI(&Database{URI: s, Password: password}, "db")
+		if err == nil && u.Password == "" {
+			t.Errorf("%q is %+v, without the password", s, u)
+		}
+		if CheckURI(s) != nil && len(s) < uriLimit {
+			t.Errorf("%q is too long", s)
+		}
+	})
+}

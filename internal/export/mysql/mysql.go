@@ -184,7 +184,7 @@ func (s *sink) loadData(src *export.Source) error {
 
 	conflict := [...]string{export.Fail: "", export.Ignore: "IGNORE ", export.Replace: "REPLACE "}[s.opt.Conflict]
 	res, err := s.exec("LOAD DATA LOCAL INFILE 'Reader::" + name + "' " + conflict + "INTO TABLE " + s.table +
-		" CHARACTER SET ascii FIELDS TERMINATED BY ',' LINES TERMINATED BY '\\n' (" + export.List(s.fields) + ")")
+		" CHARACTER SET ascii FIELDS TERMINATED BY ',' (" + export.List(s.fields) + ")")
 	if err != nil {
 		if refusals[errorNumber(err)] {
 			return err

@@ -316,6 +316,7 @@ func TestKilled(t *testing.T) {
 				cmd.Process.Kill()
 				check("export killed", cmd.Wait())
 			}
+			check("export left alone", start(t, p).Wait())
 			if p.crash == nil {
 				return
 			}
