@@ -105,13 +105,13 @@ func constantNames() string {
 // Markdown is the manual of the language as a page, below a heading.
 func Markdown() string {
 	var b strings.Builder
-	b.WriteString(introduction + "\n\n## Variables\n\n" + variablesText + "\n\n| variable | |\n|---|---|\n")
+	b.WriteString(introduction + "\n\n### Variables\n\n" + variablesText + "\n\n| variable | |\n|---|---|\n")
 	for i := range variables {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", variables[i].name, cell(variables[i].doc))
 	}
 	b.WriteString("\n" + constantsText + "\n\n```\n" + strings.ReplaceAll(constantNames(), "  ", "") + "```\n")
 	section := func(title, text string, rows []struct{ text, doc string }) {
-		b.WriteString("\n## " + title + "\n\n" + text + "\n\n| | |\n|---|---|\n")
+		b.WriteString("\n### " + title + "\n\n" + text + "\n\n| | |\n|---|---|\n")
 		for _, r := range rows {
 			fmt.Fprintf(&b, "| `%s` | %s |\n", cell(r.text), cell(r.doc))
 		}

@@ -64,7 +64,7 @@ func TestWriteAndCheck(t *testing.T) {
 func TestFilesRejectsBadSpecs(t *testing.T) {
 	run := func(context.Context, *cli.Env) error { return nil }
 	good := &cli.Spec{Name: "a", Summary: "b", Run: run}
-	if list, err := files([]*cli.Spec{good}); err != nil || len(list) != 7 {
+	if list, err := files([]*cli.Spec{good}); err != nil || len(list) != 8 {
 		t.Errorf("%d files, %v", len(list), err)
 	}
 	if _, err := files([]*cli.Spec{good, good}); err == nil || !strings.Contains(err.Error(), "two tools") {

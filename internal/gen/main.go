@@ -60,7 +60,7 @@ func files(specs []*cli.Spec) (map[string]string, error) {
 		tables.WriteString("\n" + s.Markdown())
 	}
 	list["options.md"] = tables.String()
-	for name, page := range map[string]func() (string, error){"fields.md": fieldsPage, "reports.md": reportsPage} {
+	for name, page := range map[string]func() (string, error){"fields.md": fieldsPage, "reports.md": reportsPage, "flowdumper.md": dumperPage} {
 		text, err := page()
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

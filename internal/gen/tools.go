@@ -5,6 +5,7 @@ import (
 	"flowtools/internal/tool/flowcapture"
 	"flowtools/internal/tool/flowcat"
 	"flowtools/internal/tool/flowdscan"
+	"flowtools/internal/tool/flowdumper"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
 	"flowtools/internal/tool/flowfanout"
@@ -35,6 +36,7 @@ func tools() []*cli.Spec {
 		flowcapture.Spec(),
 		flowcat.Spec(),
 		flowdscan.Spec(),
+		flowdumper.Spec(),
 		flowexpire.Spec(),
 		flowexport.Spec(),
 		flowfanout.Spec(),
