@@ -12,24 +12,33 @@ import (
 	"flowtools/internal/capture/capturetest"
 	"flowtools/internal/cli"
 	"flowtools/internal/testdb"
+	"flowtools/internal/tool/flowcapture"
 	"flowtools/internal/tool/flowcat"
+	"flowtools/internal/tool/flowdscan"
+	"flowtools/internal/tool/flowdumper"
 	"flowtools/internal/tool/flowexpire"
 	"flowtools/internal/tool/flowexport"
 	"flowtools/internal/tool/flowfanout"
 	"flowtools/internal/tool/flowfilter"
 	"flowtools/internal/tool/flowgen"
 	"flowtools/internal/tool/flowheader"
+	"flowtools/internal/tool/flowimport"
 	"flowtools/internal/tool/flowmerge"
+	"flowtools/internal/tool/flownfilter"
 	"flowtools/internal/tool/flowprint"
 	"flowtools/internal/tool/flowreceive"
+	"flowtools/internal/tool/flowreport"
 	"flowtools/internal/tool/flowsend"
 	"flowtools/internal/tool/flowsplit"
+	"flowtools/internal/tool/flowstat"
 )
 
 func TestMain(m *testing.M) {
 	commands := map[string]func(){}
 	for _, spec := range []func() *cli.Spec{
-		flowcat.Spec, flowexpire.Spec, flowexport.Spec, flowfanout.Spec, flowfilter.Spec, flowgen.Spec, flowheader.Spec, flowmerge.Spec, flowprint.Spec, flowreceive.Spec, flowsend.Spec, flowsplit.Spec,
+		flowcapture.Spec, flowcat.Spec, flowdscan.Spec, flowdumper.Spec, flowexpire.Spec, flowexport.Spec, flowfanout.Spec,
+		flowfilter.Spec, flowgen.Spec, flowheader.Spec, flowimport.Spec, flowmerge.Spec, flownfilter.Spec, flowprint.Spec,
+		flowreceive.Spec, flowreport.Spec, flowsend.Spec, flowsplit.Spec, flowstat.Spec,
 	} {
 		commands[spec().Name] = func() { cli.Main(spec()) }
 	}
