@@ -41,8 +41,10 @@ type Datagram struct {
 // Burst is a run of datagrams of one socket, in order of arrival.
 type Burst struct {
 	Datagrams []Datagram
-	Port      uint16 // local port
-	Dropped   uint32 // datagrams that the kernel has dropped on this socket so far, mod 2^32
+	Port      uint16     // local port
+	Dropped   uint32     // datagrams that the kernel has dropped on this socket so far, mod 2^32
+	Remote    netip.Addr // the only exporter wanted on this socket; unspecified or zero is any
+	Socket    int        // which of several sockets it is
 
 	owner *Listener
 	buf   *buffers
@@ -72,6 +74,8 @@ type Listener struct {
 	conn *net.UDPConn
 	raw  syscall.RawConn
 	addr netip.AddrPort
+	from netip.Addr // the only exporter wanted
+	id   int        // among several sockets
 	free chan *Burst
 	made int
 	stop chan struct{}
@@ -102,17 +106,27 @@ func Listen(a Address, warn func(format string, args ...any)) (*Listener, error)
 		return nil, socketError(err, bind.Addr().String())
 	}
 	conn := pc.(*net.UDPConn)
-	l := &Listener{conn: conn, free: make(chan *Burst, burstLimit), stop: make(chan struct{})}
-	if l.raw, err = conn.SyscallConn(); err == nil && a.Multicast() {
+	l, err := newListener(conn, a)
+	if err == nil && a.Multicast() {
 		err = join(conn, a)
 	}
 	if err != nil {
 		conn.Close()
 		return nil, err
 	}
-	// With port 0 the system chose one.
-	l.addr = netip.AddrPortFrom(bind.Addr(), uint16(conn.LocalAddr().(*net.UDPAddr).Port))
 	return l, nil
+}
+
+// newListener makes a Listener of a bound socket.
+func newListener(conn *net.UDPConn, a Address) (*Listener, error) {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	return &Listener{
+		conn: conn, raw: raw, from: a.Exporter(), free: make(chan *Burst, burstLimit), stop: make(chan struct{}),
+		addr: conn.LocalAddr().(*net.UDPAddr).AddrPort(), // with port 0 the system chose one
+	}, nil
 }
 
 // prepare sets the options of a socket that is not bound yet.
@@ -241,7 +255,7 @@ func (l *Listener) burst() *Burst {
 	default:
 		if l.made < burstLimit {
 			l.made++
-			b = &Burst{owner: l, Port: l.addr.Port(), buf: new(buffers)}
+			b = &Burst{owner: l, Port: l.addr.Port(), Remote: l.from, Socket: l.id, buf: new(buffers)}
 			b.buf.init()
 		} else {
 			b = <-l.free

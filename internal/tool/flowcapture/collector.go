@@ -211,6 +211,7 @@ func (c *collector) open() error {
 func (c *collector) take(b *capture.Burst) error {
 	defer b.Release()
 	c.kernel.see(b)
+	c.intake.Remote = b.Remote
 	for i := range b.Datagrams {
 		d := &b.Datagrams[i]
 		if !c.intake.Accept(d, b.Port) {

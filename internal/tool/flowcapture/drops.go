@@ -5,21 +5,21 @@ import "flowtools/internal/capture"
 // kernelDrops counts the datagrams that the system dropped because the receive
 // buffer of a socket was full.
 type kernelDrops struct {
-	total  uint64
-	told   uint64
-	byPort map[uint16]uint32 // what each socket said last
+	total    uint64
+	told     uint64
+	bySocket map[int]uint32 // what each socket said last
 }
 
 // see takes what the socket of a burst says, which counts modulo 2^32.
 func (k *kernelDrops) see(b *capture.Burst) {
-	last, known := k.byPort[b.Port]
+	last, known := k.bySocket[b.Socket]
 	if known && last == b.Dropped {
 		return
 	}
-	if k.byPort == nil {
-		k.byPort = map[uint16]uint32{}
+	if k.bySocket == nil {
+		k.bySocket = map[int]uint32{}
 	}
-	k.byPort[b.Port] = b.Dropped
+	k.bySocket[b.Socket] = b.Dropped
 	k.total += uint64(b.Dropped - last)
 }
 

@@ -9,6 +9,8 @@ import (
 	"os"
 	"syscall"
 
+	"github.com/coreos/go-systemd/v22/activation"
+
 	"flowtools/internal/capture"
 	"flowtools/internal/cli"
 	"flowtools/internal/clib"
@@ -35,6 +37,7 @@ type options struct {
 	rules      capture.Rules
 	clients    int
 	metrics    string
+	listen     []string
 }
 
 // tagged is the record version that has room for tags.
@@ -66,6 +69,7 @@ func newSpec() (*options, *cli.Spec) {
 			cli.Func('E', "expire-size", "bytes[bKMG]", o.setSize, "keep at most this many octets, K M G being powers of 1024 and b 512 (0 is all)"),
 			cli.File('f', "filter-file", "file", &o.rules.Filter.File, "filter file (default SYSCONFDIR/cfg/filter.cfg)"),
 			cli.Text('F', "filter", "definition", &o.rules.Filter.Name, "keep only the flows that this definition of the filter file permits"),
+			listenFlag(&o.listen),
 			cli.Text(0, "metrics", "address", &o.metrics, "serve counters to Prometheus at http://ADDRESS/metrics"),
 			cli.Func('n', "rotations", "count", o.setRotations, "rotations a day: one file more than this is made (default 95, every 15 minutes; -1 is never)"),
 			cli.Func('N', "nesting", "level", o.setNesting, "directories: 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3 YYYY/YYYY-MM/YYYY-MM-DD, -1 YYYY-MM-DD, -2 YYYY-MM/YYYY-MM-DD (default 3)"),
@@ -107,6 +111,14 @@ Without -D the program detaches itself once it is ready to receive: work directo
 		SeeAlso: []string{"flow-receive(1)", "flow-fanout(1)", "flow-expire(1)", "flow-cat(1)", "flow-nfilter(1)", "flow-tag(1)", "flow-xlate(1)"},
 		Run:     o.run,
 	}
+}
+
+// listenFlag is --listen, which may be repeated.
+func listenFlag(p *[]string) cli.Flag {
+	f := cli.Func(0, "listen", "localip/remoteip/port", func(s string) error { *p = append(*p, s); return nil },
+		"also receive there; may be repeated")
+	f.Many = true
+	return f
 }
 
 func (o *options) setSize(s string) error {
@@ -189,12 +201,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 			return err
 		}
 	}
-	addr, err := capture.ParseAddress(env.Args[0], resolve.IPv4)
-	if err != nil {
-		return err
-	}
-	c.intake.Remote = addr.Exporter()
-	listener, err := capture.Listen(addr, env.Warn)
+	listener, err := o.sockets(env)
 	if err != nil {
 		return err
 	}
@@ -233,6 +240,24 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		env.Warn("%v", err)
 	}
 	return nil
+}
+
+// sockets opens the sockets of the operand and of --listen, or takes those that
+// systemd hands over.
+func (o *options) sockets(env *cli.Env) (*capture.Sockets, error) {
+	var addrs []capture.Address
+	for _, text := range append(env.Args, o.listen...) {
+		a, err := capture.ParseAddress(text, resolve.IPv4)
+		if err != nil {
+			return nil, err
+		}
+		addrs = append(addrs, a)
+	}
+	inherited, err := activation.PacketConns()
+	if err != nil {
+		return nil, fmt.Errorf("socket activation: %w", err)
+	}
+	return capture.OpenSockets(inherited, addrs, env.Warn)
 }
 
 // enter makes a directory the one that all relative names are relative to.

@@ -18,8 +18,9 @@ func TestKernelDrops(t *testing.T) {
 	var k kernelDrops
 	var said []string
 	tell := func() { k.tell(func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }) }
-	burst := func(port uint16, dropped uint32) {
-		b := capture.NewBurst(port)
+	burst := func(socket int, dropped uint32) {
+		b := capture.NewBurst(2055)
+		b.Socket = socket
 		b.Dropped = dropped
 		k.see(b)
 	}
