@@ -31,14 +31,6 @@ type Rule struct {
 // Any reports whether there are rules at all.
 func (r *Rules) Any() bool { return r.Tag.Name != "" || r.Filter.Name != "" || r.Xlate.Name != "" }
 
-// path is the file of a rule.
-func (r Rule) path(env *cli.Env, standard string) string {
-	if r.File != "" {
-		return env.Path(r.File)
-	}
-	return env.Config(standard)
-}
-
 // failed adds the messages of the original to an error.
 func failed(err error, format string, args ...any) error {
 	return errors.Join(err, fmt.Errorf(format, args...))
@@ -57,9 +49,8 @@ type Pipeline struct {
 // original.
 func (r *Rules) Load(env *cli.Env, l *flow.Layout) (*Pipeline, error) {
 	p := &Pipeline{}
-	warn := func(err error) { env.Warn("%v", err) }
 	if r.Tag.Name != "" {
-		file, err := tag.Load(r.Tag.path(env, "cfg/tag.cfg"), tag.Options{Vars: r.Vars, Resolve: resolve.IPv4, Warn: warn})
+		file, err := tag.Load(env.ConfigFile(r.Tag.File, "cfg/tag.cfg"), tag.Options{Vars: r.Vars, Resolve: resolve.IPv4, Warn: env.WarnError})
 		if err != nil {
 			return nil, failed(err, "fttag_load(): failed")
 		}
@@ -72,9 +63,9 @@ func (r *Rules) Load(env *cli.Env, l *flow.Layout) (*Pipeline, error) {
 		}
 	}
 	if r.Filter.Name != "" {
-		path := r.Filter.path(env, "cfg/filter.cfg")
+		path := env.ConfigFile(r.Filter.File, "cfg/filter.cfg")
 		file, err := filter.Load(path, filter.Options{
-			Vars: r.Vars, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: warn,
+			Vars: r.Vars, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: env.WarnError,
 		})
 		if err != nil {
 			return nil, failed(err, "ftfil_load(%s): failed", path)
@@ -91,9 +82,9 @@ func (r *Rules) Load(env *cli.Env, l *flow.Layout) (*Pipeline, error) {
 		}
 	}
 	if r.Xlate.Name != "" {
-		path := r.Xlate.path(env, "cfg/xlate.cfg")
+		path := env.ConfigFile(r.Xlate.File, "cfg/xlate.cfg")
 		file, err := xlate.Load(path, xlate.Options{
-			Vars: r.Vars, Dir: env.Dir, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: warn,
+			Vars: r.Vars, Dir: env.Dir, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: env.WarnError,
 		})
 		if err != nil {
 			return nil, failed(err, "ftxlate_load(%s): failed", path)
@@ -148,7 +139,7 @@ func (r *Rules) Reload(env *cli.Env, l *flow.Layout, old *Pipeline) *Pipeline {
 	}
 	p, err := r.Load(env, l)
 	if err != nil {
-		env.Warn("%v", err)
+		env.WarnError(err)
 		env.Warn("the rules read before stay in force")
 		return old
 	}

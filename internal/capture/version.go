@@ -7,20 +7,9 @@ import (
 	"flowtools/pkg/netflow"
 )
 
-// VersionFlag is -V: the output version. Whether there is such a version shows
-// when it is used.
+// VersionFlag is -V: the output version.
 func VersionFlag(p **flow.Version) cli.Flag {
-	return cli.Func('V', "record-version", "version", func(s string) error {
-		v, _, err := streamio.ParseVersion(s)
-		if err != nil {
-			return err
-		}
-		if v.Export != 8 {
-			v.Agg = 0 // an M behind another N means nothing
-		}
-		*p = &v
-		return nil
-	}, "version of the flows, N or 8.M (default: as they come)")
+	return streamio.VersionFlag(p, "version of the flows, N or 8.M (default: as they come)")
 }
 
 // Translate returns the conversion of batches of version src into batches of

@@ -70,6 +70,9 @@ func (e *Env) prepare(s *Spec, arg0 string) {
 // the exit status.
 func (e *Env) Warn(format string, args ...any) { e.message(fmt.Sprintf(format, args...)) }
 
+// WarnError is Warn for an error.
+func (e *Env) WarnError(err error) { e.message(err.Error()) }
+
 // Warned reports whether a message was printed: a failure that it explains needs none of its own.
 func (e *Env) Warned() bool { return e.said.Load() }
 

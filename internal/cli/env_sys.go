@@ -21,12 +21,20 @@ func (e *Env) Config(rel string) string {
 	return path
 }
 
+// ConfigFile is the path of a configuration file: the name that the user gave, or the default file rel (see Config) when it is "".
+func (e *Env) ConfigFile(name, rel string) string {
+	if name == "" {
+		return e.Config(rel)
+	}
+	return e.Path(name)
+}
+
 // Symbols is the symbol table of a name (sym.TCPPort, ...), for the tools that print names. A table that cannot be read is
 // reported and empty: its values stay numbers.
 func (e *Env) Symbols(name string) *sym.Table {
 	t, err := sym.Open(e.LookupEnv, name)
 	if err != nil {
-		e.Warn("%v", err)
+		e.WarnError(err)
 	}
 	return t
 }

@@ -186,18 +186,35 @@ func Finish(env *cli.Env, in *ftfile.Reader, out *ftfile.Writer) error {
 // Warn reports damage of the input, if any.
 func Warn(env *cli.Env, in *ftfile.Reader) {
 	if err := in.Err(); err != nil {
-		env.Warn("%v", err)
+		env.WarnError(err)
 	}
 }
 
-// ParseVersion reads the value of -V: N or N.M, cut to 16 and 8 bits; agg tells
-// whether an M was there. What follows is ignored.
+// ParseVersion reads the value of -V: N or 8.M, cut to 16 and 8 bits; agg tells
+// whether an M was there. What follows is ignored, as is an M behind another N.
 func ParseVersion(s string) (v flow.Version, agg bool, err error) {
 	n, m, fields := clib.ScanVersion(s)
 	if fields == 0 {
 		return v, false, errors.New("Version scan failed")
 	}
-	return flow.Version{Export: uint16(n), Agg: uint8(m)}, fields == 2, nil
+	v.Export = uint16(n)
+	if v.Export == 8 {
+		v.Agg = uint8(m)
+	}
+	return v, fields == 2, nil
+}
+
+// VersionFlag is -V: the record version of the output. Whether there is such a
+// version shows when it is used.
+func VersionFlag(p **flow.Version, help string) cli.Flag {
+	return cli.Func('V', "record-version", "version", func(s string) error {
+		v, _, err := ParseVersion(s)
+		if err != nil {
+			return err
+		}
+		*p = &v
+		return nil
+	}, help)
 }
 
 // VersionError makes the chain of messages for a record version that cannot be

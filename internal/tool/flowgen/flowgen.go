@@ -46,7 +46,6 @@ func (o *options) setVersion(s string) error {
 	}
 	switch {
 	case v.Export != 8:
-		v.Agg = 0
 	case hasMethod:
 		o.method = v.Agg
 	default:

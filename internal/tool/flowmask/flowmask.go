@@ -49,11 +49,7 @@ A mask file has definitions of prefix lines: a prefix in the notation 10.1/16, a
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
-	path := env.Path(o.file)
-	if path == "" {
-		path = env.Config("cfg/mask.cfg")
-	}
-	file, err := mask.Load(path, mask.Options{Resolve: resolve.IPv4, Warn: func(err error) { env.Warn("%v", err) }})
+	file, err := mask.Load(env.ConfigFile(o.file, "cfg/mask.cfg"), mask.Options{Resolve: resolve.IPv4, Warn: env.WarnError})
 	if err != nil {
 		return err
 	}

@@ -65,13 +65,8 @@ A filter file has primitives, each a list of permitted and denied values of one 
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
-	path := env.Path(o.file)
-	if path == "" {
-		path = env.Config("cfg/filter.cfg")
-	}
-	file, err := filter.Load(path, filter.Options{
-		Vars: o.vars, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4,
-		Warn: func(err error) { env.Warn("%v", err) },
+	file, err := filter.Load(env.ConfigFile(o.file, "cfg/filter.cfg"), filter.Options{
+		Vars: o.vars, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: env.WarnError,
 	})
 	if err != nil {
 		return err

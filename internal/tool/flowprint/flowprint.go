@@ -112,7 +112,7 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	}
 	if in.Layout().Missing(format.Needs()) != 0 {
 		if err := out.flush(); err != nil {
-			env.Warn("%v", err)
+			env.WarnError(err)
 		}
 		return cli.Fail(255, "Flow record missing required field for format.")
 	}

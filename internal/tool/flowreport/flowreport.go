@@ -109,7 +109,7 @@ func (o *options) load(env *cli.Env) (*report.File, error) {
 	opt := report.Options{
 		Vars: o.vars, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Path: env.Path,
 		Filters: env.Config("cfg/filter.cfg"), Tags: env.Config("cfg/tag.cfg"), Masks: env.Config("cfg/mask.cfg"),
-		Warn: func(err error) { env.Warn("%v", err) },
+		Warn: env.WarnError,
 	}
 	if o.file != nil {
 		return report.Load(env.Path(*o.file), opt)

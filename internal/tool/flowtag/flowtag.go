@@ -63,13 +63,7 @@ A tag file has actions, which look a value of the flow up and set a tag or OR in
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
-	path := env.Path(o.file)
-	if path == "" {
-		path = env.Config("cfg/tag.cfg")
-	}
-	file, err := tag.Load(path, tag.Options{
-		Vars: o.vars, Resolve: resolve.IPv4, Warn: func(err error) { env.Warn("%v", err) },
-	})
+	file, err := tag.Load(env.ConfigFile(o.file, "cfg/tag.cfg"), tag.Options{Vars: o.vars, Resolve: resolve.IPv4, Warn: env.WarnError})
 	if err != nil {
 		return err
 	}

@@ -3,10 +3,8 @@ package flowxlate
 
 import (
 	"context"
-	"errors"
 
 	"flowtools/internal/cli"
-	"flowtools/internal/clib"
 	"flowtools/internal/clib/resolve"
 	"flowtools/internal/config"
 	"flowtools/internal/streamio"
@@ -34,7 +32,7 @@ func Spec() *cli.Spec {
 			cli.File('x', "xlate-file", "file", &o.file, "xlate file (default SYSCONFDIR/cfg/xlate.cfg)"),
 			cli.Text('X', "xlate", "definition", &o.definition, "definition in the xlate file (default \"default\")"),
 			cli.Bool('n', "no-file", &o.noFile, "use no xlate file, only convert the version"),
-			cli.Func('V', "record-version", "version", o.setVersion, "record version of the output: 1, 5, 6, 7, 8.N or 1005 (default that of the input)"),
+			streamio.VersionFlag(&o.version, "record version of the output: 1, 5, 6, 7, 8.N or 1005 (default that of the input)"),
 			cli.Func('v', "variable", "name=value", o.vars.Set, "value of @name in the xlate file"),
 		}, o.stream.Flags("bCdkz")...),
 		HelpExit:  1,
@@ -70,18 +68,6 @@ Versions 1, 5, 6, 7 and 1005 convert to each other, but 1005 only to 5. What the
       action hide`,
 		Run: o.run,
 	}
-}
-
-func (o *options) setVersion(text string) error {
-	n, m, fields := clib.ScanVersion(text)
-	if fields == 0 {
-		return errors.New("Version scan failed")
-	}
-	o.version = &flow.Version{Export: uint16(n)}
-	if o.version.Export == 8 && fields > 1 {
-		o.version.Agg = uint8(m)
-	}
-	return nil
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
@@ -122,13 +108,8 @@ func (o *options) load(env *cli.Env) (*xlate.Definition, error) {
 	if o.noFile {
 		return nil, nil
 	}
-	path := env.Path(o.file)
-	if path == "" {
-		path = env.Config("cfg/xlate.cfg")
-	}
-	file, err := xlate.Load(path, xlate.Options{
-		Vars: o.vars, Dir: env.Dir, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4,
-		Warn: func(err error) { env.Warn("%v", err) },
+	file, err := xlate.Load(env.ConfigFile(o.file, "cfg/xlate.cfg"), xlate.Options{
+		Vars: o.vars, Dir: env.Dir, LookupEnv: env.LookupEnv, Now: env.Now, Resolve: resolve.IPv4, Warn: env.WarnError,
 	})
 	if err != nil {
 		return nil, err
