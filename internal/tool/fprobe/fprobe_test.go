@@ -342,7 +342,7 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// TestInterrupted ends in the middle of the input: what was counted is sent.
+// TestInterrupted ends while a pipe is silent: what was counted is sent.
 func TestInterrupted(t *testing.T) {
 	whole, err := os.ReadFile(demo)
 	if err != nil {
@@ -350,23 +350,31 @@ func TestInterrupted(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r, w := io.Pipe()
+	defer w.Close()
 	go func() {
-		w.Write(whole)
+		w.Write(whole[:len(whole)-5])
+		time.Sleep(50 * time.Millisecond)
 		cancel()
-		for at := 24; at < len(whole); { // packets go on until somebody looks
-			n := 16 + int(binary.LittleEndian.Uint32(whole[at+8:]))
-			if _, err := w.Write(whole[at : at+n]); err != nil {
-				return
-			}
-			if at += n; at == len(whole) {
-				at = 24
-			}
-		}
 	}()
 	code, out, errs := run(ctx, r, "-i", "-", "-fip", "-w", "-")
-	r.Close()
 	if code != 0 || errs != "" || len(records(t, out)) < 100 {
 		t.Errorf("status %d, %d octets, %q", code, len(out), errs)
+	}
+}
+
+// TestCompiledFilter takes the program of tcpdump -ddd 'tcp'.
+func TestCompiledFilter(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "tcp")
+	if err := os.WriteFile(name, []byte("6\n40 0 0 12\n21 0 3 2048\n48 0 0 23\n21 0 1 6\n6 0 0 262144\n6 0 0 0\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, out, errs := run(context.Background(), nil, "-r", demo, "-f", "@"+name, "-w", "-")
+	if code != 0 || errs != "" {
+		t.Fatalf("status %d, %q", code, errs)
+	}
+	list := records(t, out)
+	if len(list) < 20 || slices.ContainsFunc(list, func(r record) bool { return r.proto != 6 }) {
+		t.Errorf("%d flows, or others than TCP", len(list))
 	}
 }
 

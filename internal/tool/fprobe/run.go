@@ -37,6 +37,7 @@ type sensor struct {
 	sink    *streamio.Sink
 	metrics *metrics
 	saidIP6 bool
+	steps   uint64
 	names   map[uint32]uint32 // -X: index by kernel index
 }
 
@@ -62,7 +63,12 @@ func (s *sensor) run(ctx context.Context) error {
 		if set.id != "" {
 			tag += "[" + set.id + "]"
 		}
-		s.log.syslog = daemon.NewLog(daemon.Syslog(daemon.FacilityDaemon, tag))
+		sink := daemon.Syslog(daemon.FacilityDaemon, tag)
+		if set.chroot != "" {
+			// The logger has to be connected while it can be seen.
+			_ = sink(daemon.Debug, "root directory "+set.chroot)
+		}
+		s.log.syslog = daemon.NewLog(sink)
 	}
 	defer s.log.close()
 	plain := func(text string) { _, _ = io.WriteString(s.env.Stderr, text+"\n") }
@@ -121,7 +127,7 @@ func (s *sensor) open(ctx context.Context) error {
 	config := emit.Config{
 		Version: set.version, Collectors: set.collectors, PaceBytes: set.paceBytes, PacePause: set.pause,
 		Keys: set.parts, Cisco: set.cisco, Sample: int(set.num['j']), Offline: set.offline,
-		Stream: s.stream, Live: !set.offline, Now: s.env.Now,
+		Stream: s.stream, Live: s.waited(), Now: s.env.Now,
 		Warn: func(text string) { s.log.warning("%s", text) },
 	}
 	if set.source.Is4() {
@@ -307,6 +313,10 @@ func (s *sensor) step(signals <-chan os.Signal) error {
 		s.saidIP6 = true
 		s.log.warning("IPv6 packets are ignored: this output has no room for them")
 	}
+	if n := s.meter.Steps; n > s.steps {
+		s.steps = n
+		s.log.printf(daemon.Notice, "the clock was set back: all flows were emitted")
+	}
 	if s.metrics != nil {
 		s.metrics.update(s)
 	}
@@ -391,21 +401,24 @@ const checkEvery = 1024
 
 func (s *sensor) file(ctx context.Context, name string, first bool, signals <-chan os.Signal) error {
 	in := s.env.Stdin
-	size := int64(0)
 	if name != "-" {
 		f, err := os.Open(s.env.Path(name))
 		if err != nil {
 			return s.fatal(err)
 		}
 		defer f.Close()
-		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
-			size = info.Size()
-		}
 		in = f
+	}
+	size, regular := sizeOf(in)
+	if !regular {
+		in = newPatient(ctx, in)
 	}
 	bar := s.env.Progress("reading "+name, size)
 	defer bar.Done()
 	file, err := pcap.NewFile(&counted{r: in, add: bar.Add})
+	if ctx.Err() != nil {
+		return nil
+	}
 	if err != nil {
 		return s.fatal(fmt.Errorf("%s: %w", name, err))
 	}
@@ -434,7 +447,7 @@ func (s *sensor) file(ctx context.Context, name string, first bool, signals <-ch
 	)
 	for n := 1; ; n++ {
 		if err := file.Next(&p); err != nil {
-			if err != io.EOF {
+			if err != io.EOF && ctx.Err() == nil {
 				s.log.warning("%s: %v", name, err)
 				if s.log.text == nil || s.log.level < daemon.Warning {
 					s.env.Warn("%s: %v", name, err)
@@ -469,6 +482,86 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.add(int64(n))
 	return n, err
+}
+
+// sizeOf returns the size of a regular file.
+func sizeOf(r io.Reader) (size int64, regular bool) {
+	if f, ok := r.(*os.File); ok {
+		if info, err := f.Stat(); err == nil && info.Mode().IsRegular() {
+			return info.Size(), true
+		}
+	}
+	return 0, false
+}
+
+// waited reports whether somebody may wait for the stream: packets come from an interface or through a pipe.
+func (s *sensor) waited() bool {
+	for _, name := range s.set.files {
+		if info, err := os.Stat(s.env.Path(name)); name == "-" || err == nil && !info.Mode().IsRegular() {
+			return true
+		}
+	}
+	return !s.set.offline
+}
+
+// patient reads what may never come, such as a pipe, until a context ends: a goroutine of its own waits, and is left behind
+// when it waits in vain.
+type patient struct {
+	ctx   context.Context
+	full  chan []byte
+	empty chan []byte
+	buf   []byte // being read, at rest
+	rest  []byte
+	err   error // after full is closed
+}
+
+func newPatient(ctx context.Context, r io.Reader) *patient {
+	const size = 64 << 10
+	p := &patient{ctx: ctx, full: make(chan []byte, 2), empty: make(chan []byte, 2)}
+	for range cap(p.empty) {
+		p.empty <- make([]byte, size)
+	}
+	go func() {
+		defer close(p.full)
+		for {
+			select {
+			case b := <-p.empty:
+				n, err := r.Read(b[:size])
+				if n > 0 {
+					p.full <- b[:n]
+				}
+				if err != nil {
+					p.err = err
+					return
+				}
+			case <-ctx.Done():
+				p.err = ctx.Err()
+				return
+			}
+		}
+	}()
+	return p
+}
+
+func (p *patient) Read(b []byte) (int, error) {
+	if len(p.rest) == 0 {
+		if p.buf != nil {
+			p.empty <- p.buf
+			p.buf = nil
+		}
+		select {
+		case full, ok := <-p.full:
+			if !ok {
+				return 0, p.err
+			}
+			p.buf, p.rest = full, full
+		case <-p.ctx.Done():
+			return 0, p.ctx.Err()
+		}
+	}
+	n := copy(b, p.rest)
+	p.rest = p.rest[n:]
+	return n, nil
 }
 
 // clock is the wall clock in ns since 1970.
