@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/layers"
@@ -19,6 +20,8 @@ import (
 type File struct {
 	plain *pcapgo.Reader   // one of the two
 	ng    *pcapgo.NgReader //
+	in    *bufio.Reader    // what plain reads from
+	spare []byte
 	link  LinkType         // of plain
 	close func()
 	count uint64
@@ -61,6 +64,7 @@ func NewFile(r io.Reader) (*File, error) {
 	if magic, _ = in.Peek(4); string(magic) == magicPcapng {
 		f.ng, err = pcapgo.NewNgReader(in, pcapgo.NgReaderOptions{WantMixedLinkType: true, SkipUnknownVersion: true})
 	} else if f.plain, err = pcapgo.NewReader(in); err == nil {
+		f.in = in // pcapgo wraps no reader that has a buffer
 		f.link = LinkType(f.plain.LinkType())
 	}
 	if err != nil {
@@ -89,6 +93,14 @@ func (f *File) Next(p *Packet) error {
 	)
 	if f.plain != nil {
 		p.Data, ci, err = f.plain.ZeroCopyReadPacketData()
+		if err != nil && ci.CaptureLength > ci.Length && ci.CaptureLength <= MaxSnap {
+			// Some programs write this. pcapgo has read the header only.
+			f.spare = slices.Grow(f.spare[:0], ci.CaptureLength)[:ci.CaptureLength]
+			p.Data = f.spare
+			if _, err = io.ReadFull(f.in, p.Data); err == io.EOF {
+				err = io.ErrUnexpectedEOF
+			}
+		}
 		p.Link, p.IfIndex = f.link, 0
 	} else {
 		p.Data, ci, opts, err = f.ng.ZeroCopyReadPacketDataWithOptions()

@@ -204,6 +204,20 @@ func TestDamaged(t *testing.T) {
 	}
 }
 
+// TestShortLengths has packets that claim to have been shorter than what was captured of them.
+func TestShortLengths(t *testing.T) {
+	frames := []string{"first frame", "second", "the third one"}
+	data := plainFile(binary.LittleEndian, false, Ethernet, frames...)
+	data[24+12], data[24+16+len(frames[0])+12] = 3, 0
+	got, err := readAll(bytes.NewReader(data))
+	if err != nil || len(got) != 3 || got[0].Data != frames[0] || got[0].Len != 3 || got[1].Data != frames[1] || got[2].Data != frames[2] {
+		t.Errorf("%v, %v", got, err)
+	}
+	if got, err = readAll(bytes.NewReader(data[:24+16+5])); err == nil || len(got) != 0 {
+		t.Errorf("cut: %v, %v", got, err)
+	}
+}
+
 type iotestReader struct{}
 
 func (iotestReader) Read([]byte) (int, error) { return 0, os.ErrPermission }

@@ -30,7 +30,6 @@ type Live struct {
 	at      int    // offset of the next packet in the ring
 	held    bool   // the current block is ours
 	both    bool
-	dead    error
 
 	received, dropped, freezes atomic.Uint64
 }
