@@ -22,7 +22,7 @@ type File struct {
 	ng    *pcapgo.NgReader //
 	in    *bufio.Reader    // what plain reads from
 	spare []byte
-	link  LinkType         // of plain
+	link  LinkType // of plain
 	close func()
 	count uint64
 	last  int64
