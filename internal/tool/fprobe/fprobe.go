@@ -11,28 +11,27 @@ import (
 
 // options are the values as given; parse makes settings of them.
 type options struct {
-	text        map[byte]string // by letter, of options that take a number or a list
-	interfaces  []string
-	files       []string // -r and --read
-	priority    string   // -r with a number
-	filter      string
-	from        string // -a
-	indexes     string // -x
-	pace        string
-	chroot      string
-	user        string
-	log         string
-	output      string // -w
-	keys        string
-	rules       string // -X
-	icmp        string
-	metrics     string
-	noPromisc   bool
-	wire        bool
-	endOfFlow   bool
-	stats       bool
-	systemd     bool
-	filterGiven bool
+	text       map[byte]string // by letter, of options that take a number or a list
+	interfaces []string
+	files      []string // -r and --read
+	priority   string   // -r with a number
+	filter     string
+	from       string // -a
+	indexes    string // -x
+	pace       string
+	chroot     string
+	user       string
+	log        string
+	output     string // -w
+	keys       string
+	rules      string // -X
+	icmp       string
+	metrics    string
+	noPromisc  bool
+	wire       bool
+	endOfFlow  bool
+	stats      bool
+	systemd    bool
 }
 
 // Spec describes fprobe.
@@ -58,7 +57,7 @@ func Spec() *cli.Spec {
 			many(cli.Func('i', "interface", "name", o.addInterface, "capture on this interface (default the first usable one); any: on all; -: read a capture file from standard input; may be repeated")),
 			many(file(cli.Func('r', "", "file|priority", o.addFile, "read this pcap or pcapng file, compressed or not, - is standard input, may be repeated; a number is a real-time priority, 1 to 99"))),
 			many(file(cli.Func(0, "read", "file", func(s string) error { o.files = append(o.files, s); return nil }, "the same for a file whose name is a number"))),
-			cli.Func('f', "filter", "expression", func(s string) error { o.filter, o.filterGiven = s, true; return nil }, "count only packets that match, see pcap-filter(7); @file: a program from tcpdump -ddd"),
+			cli.Text('f', "filter", "expression", &o.filter, "count only packets that match, see pcap-filter(7); @file: a program from tcpdump -ddd"),
 			number('n', "", "version", "NetFlow version to send: 1, 5, 7, 9, or 10 for IPFIX (default 5)"),
 			file(cli.Text('w', "write", "file", &o.output, "write a flow stream, - to standard output; collectors are then optional")),
 			number('V', "", "version", "record version of that stream: 1, 5, 6, 7 or 1005 (default 5)"),

@@ -86,7 +86,7 @@ func (s *sensor) run(ctx context.Context) error {
 			s.env.Log = plain
 		}()
 	}
-	if err := s.open(ctx); err != nil {
+	if err := s.open(); err != nil {
 		s.close()
 		return err
 	}
@@ -103,7 +103,7 @@ func (s *sensor) run(ctx context.Context) error {
 }
 
 // open prepares everything that can fail, before the terminal is let go.
-func (s *sensor) open(ctx context.Context) error {
+func (s *sensor) open() error {
 	set := s.set
 	if strings.TrimSpace(set.filter) == "" {
 		s.log.warning("Filter expression is empty! Are you sure?")
@@ -146,11 +146,11 @@ func (s *sensor) open(ctx context.Context) error {
 			return s.fatal(err)
 		}
 	}
-	return s.settle(ctx)
+	return s.settle()
 }
 
 // settle writes the pid file, gives up privileges and says that all is well.
-func (s *sensor) settle(_ context.Context) error {
+func (s *sensor) settle() error {
 	set := s.set
 	if !set.offline && !set.systemd { // Compat: in the foreground too
 		name := "/var/run/" + s.env.Prog + ".pid"
@@ -189,7 +189,7 @@ func (s *sensor) settle(_ context.Context) error {
 	return nil
 }
 
-// announce logs the start-up lines that follow the first capture being open.
+// announce logs the start-up lines about the captures.
 func (s *sensor) announce() {
 	skip, promiscuous := int(s.set.num['K']), !s.set.noPromisc
 	for _, l := range s.lives {
