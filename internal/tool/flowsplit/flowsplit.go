@@ -80,10 +80,13 @@ func (o *options) run(_ context.Context, env *cli.Env) error {
 	}
 	defer in.Close()
 	s := splitter{options: o, env: env, layout: in.Layout(), byTag: map[uint32]*series{}, byName: map[string]*series{}}
-	defer s.abort()
 	if err := s.choose(); err != nil {
 		return err
 	}
+	if o.Level > 0 {
+		s.zip = ftfile.NewDeflaters(o.Level, runtime.GOMAXPROCS(0))
+	}
+	defer s.abort()
 	for b := range in.Batches() {
 		if err := s.split(b); err != nil {
 			return err
@@ -109,7 +112,7 @@ type splitter struct {
 	tagged bool
 	tag    flow.Field         // of the series, if tagged
 	table  *sym.Table         // of names for tags, may be nil
-	zip    *ftfile.Deflaters  // shared by the files of all series
+	zip    *ftfile.Deflaters  // shared by all files
 	all    []*series          // in order of first sight
 	byTag  map[uint32]*series // 0 where there are no tags
 	byName map[string]*series
@@ -135,9 +138,6 @@ func (s *splitter) choose() error {
 	}
 	if s.names {
 		s.table = s.env.Symbols(sym.Tag)
-	}
-	if s.Level > 0 { // one file at a time compresses by itself, behind the reader
-		s.zip = ftfile.NewDeflaters(s.Level, runtime.GOMAXPROCS(0))
 	}
 	return nil
 }
