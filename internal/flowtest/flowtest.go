@@ -57,6 +57,16 @@ func Traffic(l *flow.Layout, n int, seed uint64) *flow.Batch {
 	return b
 }
 
+// Column returns a record for each of values, which field f has; all else is 0.
+func Column(l *flow.Layout, f flow.Field, values ...uint64) *flow.Batch {
+	b := &flow.Batch{Layout: l}
+	clear(b.Extend(len(values)))
+	for i, v := range values {
+		l.PutUint(b.At(i), f, v)
+	}
+	return b
+}
+
 // Layout returns the layout of a record version and panics for unknown ones.
 func Layout(export uint16, agg uint8) *flow.Layout {
 	l, err := flow.LayoutOf(flow.Version{Export: export, Agg: agg})

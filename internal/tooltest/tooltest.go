@@ -4,13 +4,17 @@ package tooltest
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"flowtools/internal/cli"
+	"flowtools/internal/sym"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
@@ -20,9 +24,27 @@ import (
 type World struct {
 	Dir   string            // the tool's working directory
 	Env   map[string]string // its environment
-	Stdin io.Reader         // nil is empty
+	Input []byte            // its standard input, every time it runs
+	Stdin io.Reader         // in place of Input
 	Out   io.Writer         // standard output in place of Result.Out
 	Now   time.Time
+}
+
+// Installed returns a World in a new directory with files. The configuration is
+// installed there, too, in cfg and sym.
+func Installed(t testing.TB, files map[string]string) World {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		Write(t, dir, map[string][]byte{name: []byte(text)})
+	}
+	return World{Dir: dir, Env: map[string]string{sym.EnvDir: dir}}
+}
+
+// Reads returns w with another Input.
+func (w World) Reads(input []byte) World {
+	w.Input = input
+	return w
 }
 
 // Result is what a run left.
@@ -30,6 +52,10 @@ type Result struct {
 	Code int
 	Out  []byte
 	Err  string // standard error
+}
+
+func (r Result) String() string {
+	return fmt.Sprintf("status %d, output %q, messages %q", r.Code, r.Out, r.Err)
 }
 
 // Run runs a tool to its end, or until ctx is done where the tool looks at it.
@@ -42,6 +68,9 @@ func (w World) Run(ctx context.Context, spec *cli.Spec, args ...string) Result {
 		}
 		return v, ok
 	}}
+	if w.Stdin == nil {
+		env.Stdin = bytes.NewReader(w.Input)
+	}
 	if w.Out != nil {
 		env.Stdout = w.Out
 	}
@@ -50,6 +79,19 @@ func (w World) Run(ctx context.Context, spec *cli.Spec, args ...string) Result {
 	}
 	code := cli.Exec(ctx, spec, env, append([]string{spec.Name}, args...))
 	return Result{code, out.Bytes(), msg.String()}
+}
+
+// Refused is a test of a run that has to fail: with status 1, nothing on
+// standard output and want among the messages.
+func (w World) Refused(t *testing.T, name string, spec *cli.Spec, want string, args ...string) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) {
+		t.Helper()
+		got := w.Run(t.Context(), spec, args...)
+		if got.Code != 1 || len(got.Out) != 0 || !strings.Contains(got.Err, want) {
+			t.Errorf("status %d, %d octets of output, messages\n%s", got.Code, len(got.Out), got.Err)
+		}
+	})
 }
 
 // Stream returns header and records of a whole stream.
@@ -116,4 +158,14 @@ func Capture(t testing.TB, b *flow.Batch, set func(h *ftfile.Header), opts ...ft
 		t.Fatal(err)
 	}
 	return out.Bytes()
+}
+
+// Full is an output that takes After writes, and has no room for the next.
+type Full struct{ After int }
+
+func (f *Full) Write(p []byte) (int, error) {
+	if f.After--; f.After < 0 {
+		return 0, &os.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC}
+	}
+	return len(p), nil
 }

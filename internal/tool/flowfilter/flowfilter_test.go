@@ -2,11 +2,8 @@ package flowfilter
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -14,36 +11,10 @@ import (
 
 	"flowtools/internal/cli"
 	"flowtools/internal/flowtest"
+	"flowtools/internal/tooltest"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
-
-// run runs the tool in this process.
-func run(dir string, stdin []byte, argv ...string) (stdout []byte, stderr string, status int) {
-	var out, msg bytes.Buffer
-	env := &cli.Env{Stdin: bytes.NewReader(stdin), Stdout: &out, Stderr: &msg, Dir: dir}
-	status = cli.Exec(context.Background(), Spec(), env, append([]string{"/usr/bin/flow-filter"}, argv...))
-	return out.Bytes(), msg.String(), status
-}
-
-// records returns the header and records of a stream.
-func records(t *testing.T, stream []byte) (*ftfile.Header, *flow.Batch) {
-	t.Helper()
-	in, err := ftfile.NewReader(bytes.NewReader(stream))
-	if err != nil {
-		t.Fatal(err)
-	}
-	all := &flow.Batch{Layout: in.Layout()}
-	for b := range in.Batches() {
-		for r := range b.All() {
-			all.Append(r)
-		}
-	}
-	if err := in.Err(); err != nil {
-		t.Fatal(err)
-	}
-	return in.Header(), all
-}
 
 const lists = `access-list 1 permit 10.0.0.0 0.255.255.255
 access-list 101 permit tcp any any
@@ -79,10 +50,7 @@ func pick[T any](rnd *rand.Rand, from []T) T { return from[rnd.IntN(len(from))] 
 // Random sets of options over streams of every version: the records that come
 // out are those that a plain reading of the options keeps, octet for octet.
 func TestAgainstModel(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "flow.acl"), []byte(lists), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	w := tooltest.Installed(t, map[string]string{"flow.acl": lists})
 	rnd := rand.New(rand.NewPCG(51, 52))
 	for _, v := range flow.Versions() {
 		b := flowtest.Random(flowtest.Layout(v.Export, v.Agg), 100, 5)
@@ -115,15 +83,15 @@ func TestAgainstModel(t *testing.T) {
 			if flags {
 				argv = append(argv, "-T", "2/2")
 			}
-			out, stderr, status := run(dir, stream, argv...)
+			res := w.Reads(stream).Run(t.Context(), Spec(), argv...)
 			if missing {
-				if status != 1 || len(out) != 0 || !strings.Contains(stderr, "Flow record missing required field for format.") {
-					t.Fatalf("version %v, %q: status %d, %d octets, %q", v, argv, status, len(out), stderr)
+				if res.Code != 1 || len(res.Out) != 0 || !strings.Contains(res.Err, "Flow record missing required field for format.") {
+					t.Fatalf("version %v, %q: status %d, %d octets, %q", v, argv, res.Code, len(res.Out), res.Err)
 				}
 				continue
 			}
-			if status != 0 || stderr != "" {
-				t.Fatalf("version %v, %q: status %d, %q", v, argv, status, stderr)
+			if res.Code != 0 || res.Err != "" {
+				t.Fatalf("version %v, %q: status %d, %q", v, argv, res.Code, res.Err)
 			}
 			want := &flow.Batch{Layout: l}
 			for r := range b.All() {
@@ -147,7 +115,7 @@ func TestAgainstModel(t *testing.T) {
 					want.Append(r)
 				}
 			}
-			if _, got := records(t, out); !bytes.Equal(got.Bytes(), want.Bytes()) {
+			if _, got := tooltest.Stream(t, res.Out); !bytes.Equal(got.Bytes(), want.Bytes()) {
 				t.Fatalf("version %v, %q: %d records, want %d", v, argv, got.Len(), want.Len())
 			}
 		}
@@ -156,12 +124,10 @@ func TestAgainstModel(t *testing.T) {
 
 // What goes wrong, in the order in which it is noticed.
 func TestErrors(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{"flow.acl": lists, "bad.acl": "access-list 1 permit any any\naccess-list 2 permit any\n", "byte.acl": "!\n# x\n", "mixed.acl": lists + "access-list 1 permit ip any any\n"} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w := tooltest.Installed(t, map[string]string{
+		"flow.acl": lists, "bad.acl": "access-list 1 permit any any\naccess-list 2 permit any\n", "byte.acl": "!\n# x\n",
+		"mixed.acl": lists + "access-list 1 permit ip any any\n",
+	})
 	v5 := flowtest.Stream(flowtest.Random(flowtest.Layout(5, 0), 3, 1))
 	v1 := flowtest.Stream(flowtest.Random(flowtest.Layout(1, 0), 3, 1))
 	for _, c := range []struct {
@@ -187,10 +153,10 @@ func TestErrors(t *testing.T) {
 		{"usage", v5, []string{"-h"}, 0, "Try 'flow-filter --help' for more."},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, stderr, status := run(dir, c.stdin, c.argv...)
-			lines := strings.Split(strings.TrimSuffix(stderr, "\n"), "\n")
-			if last := lines[len(lines)-1]; status != c.status || len(out) != 0 || !strings.Contains(last, c.stderr) {
-				t.Errorf("status %d, %d octets of output, stderr\n%s", status, len(out), stderr)
+			res := w.Reads(c.stdin).Run(t.Context(), Spec(), c.argv...)
+			lines := strings.Split(strings.TrimSuffix(res.Err, "\n"), "\n")
+			if last := lines[len(lines)-1]; res.Code != c.status || len(res.Out) != 0 || !strings.Contains(last, c.stderr) {
+				t.Errorf("status %d, %d octets of output, stderr\n%s", res.Code, len(res.Out), res.Err)
 			}
 		})
 	}
@@ -201,11 +167,11 @@ func TestErrors(t *testing.T) {
 		"mixed.acl": "flow-filter: mixed.acl line 4: list 1 is of the other kind, line ignored\n",
 		"none":      "",
 	} {
-		out, stderr, status := run(dir, v5, "-f", file)
-		if d := cmp.Diff(want, stderr); d != "" || status != 0 {
-			t.Errorf("%s: status %d %s", file, status, d)
+		res := w.Reads(v5).Run(t.Context(), Spec(), "-f", file)
+		if d := cmp.Diff(want, res.Err); d != "" || res.Code != 0 {
+			t.Errorf("%s: status %d %s", file, res.Code, d)
 		}
-		if _, got := records(t, out); got.Len() != 3 {
+		if _, got := tooltest.Stream(t, res.Out); got.Len() != 3 {
 			t.Errorf("%s: %d records", file, got.Len())
 		}
 	}
@@ -225,22 +191,15 @@ func TestHeader(t *testing.T) {
 		{0, 9, []string{"-k"}, ftfile.FlagStreaming, false},
 		{7, 0, []string{"-kz3"}, ftfile.FlagStreaming | ftfile.FlagCompress, false},
 	} {
-		h := ftfile.NewHeader(flow.Version{Export: 8, Agg: 3}, ftfile.FlagDone)
-		h.Start, h.End, h.Flows, h.Comments, h.Hostname = c.start, c.end, 5, "old", "host"
-		h.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagComments, ftfile.TagHostname)
-		var in bytes.Buffer
-		w, err := ftfile.NewWriter(&in, h)
-		if err != nil {
-			t.Fatal(err)
+		in := tooltest.Capture(t, flow.NewBatch(flowtest.Layout(8, 3)), func(h *ftfile.Header) {
+			h.Start, h.End, h.Flows, h.Comments, h.Hostname = c.start, c.end, 5, "old", "host"
+			h.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagComments, ftfile.TagHostname)
+		})
+		res := tooltest.World{}.Reads(in).Run(t.Context(), Spec(), append(c.argv, "-C", "new")...)
+		if res.Code != 0 || res.Err != "" {
+			t.Fatalf("%q: %d %s", c.argv, res.Code, res.Err)
 		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-		out, stderr, status := run(t.TempDir(), in.Bytes(), append(c.argv, "-C", "new")...)
-		if status != 0 || stderr != "" {
-			t.Fatalf("%q: %d %s", c.argv, status, stderr)
-		}
-		got, _ := records(t, out)
+		got, _ := tooltest.Stream(t, res.Out)
 		if got.Flags != c.flags || got.Has(ftfile.TagStart) != c.kept || got.Has(ftfile.TagEnd) != c.kept ||
 			c.kept && (got.Start != c.start || got.End != c.end) || got.Comments != "new" || got.Has(ftfile.TagHostname) || got.Has(ftfile.TagFlows) {
 			t.Errorf("%q: %+v", c.argv, got)
@@ -249,32 +208,26 @@ func TestHeader(t *testing.T) {
 }
 
 func TestDebug(t *testing.T) {
-	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "flow.acl"), []byte(lists), 0o600); err != nil {
-		t.Fatal(err)
+	w := tooltest.Installed(t, map[string]string{"flow.acl": lists})
+	w = w.Reads(flowtest.Stream(flowtest.Random(flowtest.Layout(5, 0), 3, 1)))
+	if res := w.Run(t.Context(), Spec(), "-d1", "-S1"); !strings.HasPrefix(res.Err, "flow-filter: processed 3 flows\n") {
+		t.Errorf("-d1: %q", res.Err)
 	}
-	stream := flowtest.Stream(flowtest.Random(flowtest.Layout(5, 0), 3, 1))
-	if _, stderr, _ := run(dir, stream, "-d1", "-S1"); !strings.HasPrefix(stderr, "/usr/bin/flow-filter: processed 3 flows\n") {
-		t.Errorf("-d1: %q", stderr)
-	}
-	if _, stderr, _ := run(dir, stream, "-d6"); !strings.HasPrefix(stderr, lists) {
-		t.Errorf("-d6: %q", stderr)
+	if res := w.Run(t.Context(), Spec(), "-d6"); !strings.HasPrefix(res.Err, lists) {
+		t.Errorf("-d6: %q", res.Err)
 	}
 }
 
 func TestDamage(t *testing.T) {
 	stream := flowtest.Stream(flowtest.Random(flowtest.Layout(5, 0), 3, 1))
-	out, stderr, status := run(t.TempDir(), stream[:len(stream)-1])
-	if _, got := records(t, out); got.Len() != 2 || status != 0 || stderr == "" {
-		t.Errorf("%d records, status %d, %q", got.Len(), status, stderr)
+	res := tooltest.World{}.Reads(stream[:len(stream)-1]).Run(t.Context(), Spec())
+	if _, got := tooltest.Stream(t, res.Out); got.Len() != 2 || res.Code != 0 || res.Err == "" {
+		t.Errorf("%d records, status %d, %q", got.Len(), res.Code, res.Err)
 	}
 }
 
 func BenchmarkPredicate(b *testing.B) {
-	dir := b.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "flow.acl"), []byte(lists), 0o600); err != nil {
-		b.Fatal(err)
-	}
+	dir := tooltest.Installed(b, map[string]string{"flow.acl": lists}).Dir
 	batch := flowtest.Traffic(flowtest.Layout(5, 0), 1000, 1)
 	for _, argv := range [][]string{{"-P", "80,443"}, {"-P", "80,443", "-r", "6", "-i", "!7"}, {"-T", "2/2"}, {"-S", "1"}, {"-E", "101"}, {"-o", "-p", "80", "-P", "80", "-S", "1"}} {
 		b.Run(strings.Join(argv, ""), func(b *testing.B) {

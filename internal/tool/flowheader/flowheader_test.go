@@ -1,24 +1,13 @@
 package flowheader
 
 import (
-	"bytes"
-	"context"
-	"io"
 	"strings"
-	"syscall"
 	"testing"
 
-	"flowtools/internal/cli"
+	"flowtools/internal/tooltest"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
-
-func run(stdin io.Reader, stdout io.Writer, argv ...string) (status int, stderr string) {
-	var msg bytes.Buffer
-	env := &cli.Env{Stdin: stdin, Stdout: stdout, Stderr: &msg}
-	status = cli.Exec(context.Background(), Spec(), env, append([]string{"flow-header"}, argv...))
-	return status, msg.String()
-}
 
 // header is an encoded header of version v.
 func header(t *testing.T, v flow.Version) []byte {
@@ -60,25 +49,20 @@ func TestRun(t *testing.T) {
 		{"missing value", []string{"-c"}, nil, 0, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			var out bytes.Buffer
-			status, stderr := run(bytes.NewReader(c.in), &out, c.argv...)
-			if status != c.status || out.String() != c.stdout {
-				t.Errorf("status %d, want %d; output %q", status, c.status, out.String())
+			got := tooltest.World{Input: c.in}.Run(t.Context(), Spec(), c.argv...)
+			if got.Code != c.status || string(got.Out) != c.stdout {
+				t.Errorf("%v, want status %d", got, c.status)
 			}
-			if complains := c.stdout == ""; complains != (stderr != "") {
-				t.Errorf("messages %q", stderr)
+			if complains := c.stdout == ""; complains != (got.Err != "") {
+				t.Errorf("messages %q", got.Err)
 			}
 		})
 	}
 }
 
-type full struct{}
-
-func (full) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
-
 func TestOutputFails(t *testing.T) {
-	status, stderr := run(bytes.NewReader(header(t, flow.Version{Export: 5})), full{})
-	if status != 1 || stderr != "flow-header: write(): no space left on device\n" {
-		t.Errorf("status %d, messages %q", status, stderr)
+	got := tooltest.World{Input: header(t, flow.Version{Export: 5}), Out: &tooltest.Full{}}.Run(t.Context(), Spec())
+	if got.Code != 1 || got.Err != "flow-header: write(): no space left on device\n" {
+		t.Error(got)
 	}
 }

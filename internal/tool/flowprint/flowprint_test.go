@@ -2,7 +2,6 @@ package flowprint
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"os"
@@ -12,52 +11,21 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"flowtools/internal/cli"
+	"flowtools/internal/flowtest"
 	"flowtools/internal/print"
+	"flowtools/internal/tooltest"
 	"flowtools/pkg/flow"
-	"flowtools/pkg/ftfile"
 )
 
-// result is what a run leaves behind.
-type result struct {
-	stdout, stderr string
-	status         int
-}
-
-// run runs the tool in this process.
-func run(stdin io.Reader, stdout io.Writer, env map[string]string, argv ...string) result {
-	var out, msg bytes.Buffer
-	if stdout == nil {
-		stdout = &out
-	}
-	e := &cli.Env{Stdin: stdin, Stdout: stdout, Stderr: &msg, LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
-	status := cli.Exec(context.Background(), Spec(), e, append([]string{"/usr/bin/flow-print"}, argv...))
-	return result{out.String(), msg.String(), status}
+// run runs the tool; stdout nil keeps what it writes.
+func run(t testing.TB, stdin io.Reader, stdout io.Writer, env map[string]string, args ...string) tooltest.Result {
+	t.Helper()
+	return tooltest.World{Stdin: stdin, Out: stdout, Env: env}.Run(t.Context(), Spec(), args...)
 }
 
 // stream is a stream of version v with records of the given packet counts.
-func stream(t testing.TB, v flow.Version, pkts ...uint64) *bytes.Buffer {
-	t.Helper()
-	var buf bytes.Buffer
-	w, err := ftfile.NewWriter(&buf, ftfile.NewHeader(v, ftfile.FlagStreaming))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := flow.LayoutOf(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range pkts {
-		r := make(flow.Record, l.Size)
-		l.PutUint(r, flow.DPkts, n)
-		if err := w.WriteRecord(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &buf
+func stream(v flow.Version, pkts ...uint64) *bytes.Buffer {
+	return bytes.NewBuffer(flowtest.Stream(flowtest.Column(flowtest.Layout(v.Export, v.Agg), flow.DPkts, pkts...)))
 }
 
 // TestNames repeats what the original printed with our symbol files: commands
@@ -80,11 +48,11 @@ func TestNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer in.Close()
-			got := run(in, nil, map[string]string{"FLOW_TOOLS_SYSCONFDIR": "testdata"}, words[1])
-			if got.status != 0 || got.stderr != strings.Repeat("Ignoring bogus flow dPkts=0\n", 2*strings.Count(words[1], "24")) {
-				t.Errorf("status %d, messages %q", got.status, got.stderr)
+			got := run(t, in, nil, map[string]string{"FLOW_TOOLS_SYSCONFDIR": "testdata"}, words[1])
+			if got.Code != 0 || got.Err != strings.Repeat("Ignoring bogus flow dPkts=0\n", 2*strings.Count(words[1], "24")) {
+				t.Errorf("status %d, messages %q", got.Code, got.Err)
 			}
-			lines := strings.SplitAfter(got.stdout, "\n")
+			lines := strings.SplitAfter(string(got.Out), "\n")
 			if diff := cmp.Diff(strings.TrimSuffix(want, "\n"), strings.TrimSuffix(strings.Join(lines[1:5], ""), "\n")); diff != "" {
 				t.Errorf("%s (-want +got)\n%s", command, diff)
 			}
@@ -95,18 +63,18 @@ func TestNames(t *testing.T) {
 // TestNamesMissing: without the files numbers are printed, and the status stays.
 func TestNamesMissing(t *testing.T) {
 	env := map[string]string{"FLOW_TOOLS_SYSCONFDIR": t.TempDir()}
-	plain := run(stream(t, flow.Version{Export: 5}, 1, 2), nil, env, "-f3")
-	got := run(stream(t, flow.Version{Export: 5}, 1, 2), nil, env, "-nf3")
-	if got.stdout != plain.stdout || got.status != 0 {
-		t.Errorf("status %d, output\n%s", got.status, got.stdout)
+	plain := run(t, stream(flow.Version{Export: 5}, 1, 2), nil, env, "-f3")
+	got := run(t, stream(flow.Version{Export: 5}, 1, 2), nil, env, "-nf3")
+	if string(got.Out) != string(plain.Out) || got.Code != 0 {
+		t.Errorf("status %d, output\n%s", got.Code, got.Out)
 	}
 	for _, file := range []string{"tcp-port.sym", "ip-prot.sym"} {
-		if strings.Count(got.stderr, file) != 1 {
-			t.Errorf("messages %q", got.stderr)
+		if strings.Count(got.Err, file) != 1 {
+			t.Errorf("messages %q", got.Err)
 		}
 	}
-	if strings.Contains(got.stderr, "asn") || strings.Contains(got.stderr, "tag") {
-		t.Errorf("tables of no use to the format: %q", got.stderr)
+	if strings.Contains(got.Err, "asn") || strings.Contains(got.Err, "tag") {
+		t.Errorf("tables of no use to the format: %q", got.Err)
 	}
 }
 
@@ -129,15 +97,15 @@ func TestStatus(t *testing.T) {
 		{"operand", v5, []string{"-f99", "x"}, 1, "flow-print: Extra arguments starting with x.\n"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := run(stream(t, c.v, 1), nil, nil, c.argv...)
-			if got.status != c.status || got.stderr != c.stderr {
-				t.Errorf("status %d, want %d; messages %q, want %q", got.status, c.status, got.stderr, c.stderr)
+			got := run(t, stream(c.v, 1), nil, nil, c.argv...)
+			if got.Code != c.status || got.Err != c.stderr {
+				t.Errorf("status %d, want %d; messages %q, want %q", got.Code, c.status, got.Err, c.stderr)
 			}
-			if lines := strings.Count(got.stdout, "\n"); c.status == 1 && lines != 0 || c.name == "missing fields" && lines != 0 {
-				t.Errorf("output %q", got.stdout)
+			if lines := strings.Count(string(got.Out), "\n"); c.status == 1 && lines != 0 || c.name == "missing fields" && lines != 0 {
+				t.Errorf("output %q", got.Out)
 			}
-			if c.name == "missing fields, header" && !strings.HasPrefix(got.stdout, "#\n# mode:                 streaming\n") {
-				t.Errorf("output %q", got.stdout)
+			if c.name == "missing fields, header" && !strings.HasPrefix(string(got.Out), "#\n# mode:                 streaming\n") {
+				t.Errorf("output %q", got.Out)
 			}
 		})
 	}
@@ -156,10 +124,10 @@ func (r *recorder) Write(p []byte) (int, error) {
 func TestWrites(t *testing.T) {
 	v := flow.Version{Export: 5}
 	each, joint := &recorder{}, &recorder{}
-	if got := run(stream(t, v, 1, 2, 3), each, nil, "-l", "-f6"); got.status != 0 {
+	if got := run(t, stream(v, 1, 2, 3), each, nil, "-l", "-f6"); got.Code != 0 {
 		t.Fatal(got)
 	}
-	if got := run(stream(t, v, 1, 2, 3), joint, nil, "-f6"); got.status != 0 {
+	if got := run(t, stream(v, 1, 2, 3), joint, nil, "-f6"); got.Code != 0 {
 		t.Fatal(got)
 	}
 	if len(each.writes) != 4 {
@@ -170,12 +138,12 @@ func TestWrites(t *testing.T) {
 	}
 
 	// A live pipe: the first record comes out while the second is still to come.
-	data := stream(t, v, 1, 2).Bytes()
+	data := stream(v, 1, 2).Bytes()
 	r, w := io.Pipe()
 	out, outw := io.Pipe()
-	done := make(chan result, 1)
+	done := make(chan tooltest.Result, 1)
 	go func() {
-		done <- run(r, outw, nil, "-f6")
+		done <- run(t, r, outw, nil, "-f6")
 		outw.Close()
 	}()
 	write := func(p []byte) {
@@ -204,19 +172,9 @@ func TestWrites(t *testing.T) {
 	if diff := cmp.Diff(joint.writes[0][:len(text)+len(rest)], text+string(rest)); diff != "" {
 		t.Error(diff)
 	}
-	if got := <-done; got.status != 0 {
+	if got := <-done; got.Code != 0 {
 		t.Error(got)
 	}
-}
-
-// full is a device without room.
-type full struct{ after int }
-
-func (f *full) Write(p []byte) (int, error) {
-	if f.after--; f.after < 0 {
-		return 0, &os.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC}
-	}
-	return len(p), nil
 }
 
 func TestOutputFails(t *testing.T) {
@@ -224,13 +182,13 @@ func TestOutputFails(t *testing.T) {
 		argv  []string
 		after int
 	}{{[]string{"-f5"}, 0}, {[]string{"-lf5"}, 0}, {[]string{"-lf5"}, 1}} {
-		got := run(stream(t, flow.Version{Export: 5}, 1, 2, 3), &full{c.after}, nil, c.argv...)
-		if got.status != 0 || got.stderr != "flow-print: write(): no space left on device\n" {
+		got := run(t, stream(flow.Version{Export: 5}, 1, 2, 3), &tooltest.Full{After: c.after}, nil, c.argv...)
+		if got.Code != 0 || got.Err != "flow-print: write(): no space left on device\n" {
 			t.Errorf("%v: %+v", c.argv, got)
 		}
 	}
-	got := run(stream(t, flow.Version{Export: 8, Agg: 1}, 1), &full{}, nil, "-pf5")
-	if got.status != 255 || !strings.HasPrefix(got.stderr, "flow-print: write(): no space left on device\n") {
+	got := run(t, stream(flow.Version{Export: 8, Agg: 1}, 1), &tooltest.Full{}, nil, "-pf5")
+	if got.Code != 255 || !strings.HasPrefix(got.Err, "flow-print: write(): no space left on device\n") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -247,32 +205,32 @@ func (b broken) Read(p []byte) (int, error) {
 }
 
 func TestDamage(t *testing.T) {
-	whole := run(stream(t, flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-f6")
+	whole := run(t, stream(flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-f6")
 	for name, in := range map[string]io.Reader{
-		"cut":        io.LimitReader(stream(t, flow.Version{Export: 5}, 1, 2, 3, 4), int64(stream(t, flow.Version{Export: 5}, 1, 2, 3).Len()+7)),
-		"read error": broken{stream(t, flow.Version{Export: 5}, 1, 2, 3)},
+		"cut":        io.LimitReader(stream(flow.Version{Export: 5}, 1, 2, 3, 4), int64(stream(flow.Version{Export: 5}, 1, 2, 3).Len()+7)),
+		"read error": broken{stream(flow.Version{Export: 5}, 1, 2, 3)},
 	} {
-		got := run(in, nil, nil, "-f6")
-		if got.status != 0 || got.stderr == "" {
-			t.Errorf("%s: status %d, messages %q", name, got.status, got.stderr)
+		got := run(t, in, nil, nil, "-f6")
+		if got.Code != 0 || got.Err == "" {
+			t.Errorf("%s: status %d, messages %q", name, got.Code, got.Err)
 		}
-		if diff := cmp.Diff(whole.stdout, got.stdout); diff != "" {
+		if diff := cmp.Diff(string(whole.Out), string(got.Out)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
 }
 
 func TestProfile(t *testing.T) {
-	got := run(stream(t, flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-d1")
-	if !strings.HasPrefix(got.stderr, "/usr/bin/flow-print: processed 3 flows\n  sys: seconds=") {
-		t.Errorf("messages %q", got.stderr)
+	got := run(t, stream(flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-d1")
+	if !strings.HasPrefix(got.Err, "flow-print: processed 3 flows\n  sys: seconds=") {
+		t.Errorf("messages %q", got.Err)
 	}
 }
 
 // TestDefaults: every version has its default format.
 func TestDefaults(t *testing.T) {
 	for _, v := range flow.Versions() {
-		got := run(stream(t, v, 1), nil, nil)
+		got := run(t, stream(v, 1), nil, nil)
 		f, err := print.Lookup(print.Default(v))
 		if err != nil {
 			t.Fatal(err)
@@ -281,7 +239,7 @@ func TestDefaults(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := f.Rows(l, print.Options{}).Heading(); got.status != 0 || !strings.HasPrefix(got.stdout, want) {
+		if want := f.Rows(l, print.Options{}).Heading(); got.Code != 0 || !strings.HasPrefix(string(got.Out), want) {
 			t.Errorf("version %v: %+v", v, got)
 		}
 	}
@@ -292,12 +250,12 @@ func BenchmarkFlowPrint(b *testing.B) {
 	for i := range pkts {
 		pkts[i] = uint64(i)
 	}
-	data := stream(b, flow.Version{Export: 5}, pkts...).Bytes()
+	data := stream(flow.Version{Export: 5}, pkts...).Bytes()
 	for _, format := range []string{"-f0", "-f1", "-f3", "-f5"} {
 		b.Run(format, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if got := run(bytes.NewReader(data), io.Discard, nil, format); got.status != 0 {
+				if got := run(b, bytes.NewReader(data), io.Discard, nil, format); got.Code != 0 {
 					b.Fatal(got)
 				}
 			}

@@ -2,64 +2,31 @@ package flowstat
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"flowtools/internal/cli"
+	"flowtools/internal/flowtest"
 	"flowtools/internal/stat"
+	"flowtools/internal/tooltest"
 	"flowtools/pkg/flow"
-	"flowtools/pkg/ftfile"
 )
 
-// result is what a run leaves behind.
-type result struct {
-	stdout, stderr string
-	status         int
-}
-
-// run runs the tool in this process.
-func run(stdin io.Reader, stdout io.Writer, env map[string]string, argv ...string) result {
-	var out, msg bytes.Buffer
-	if stdout == nil {
-		stdout = &out
-	}
-	e := &cli.Env{Stdin: stdin, Stdout: stdout, Stderr: &msg, LookupEnv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }}
-	status := cli.Exec(context.Background(), Spec(), e, append([]string{"flow-stat"}, argv...))
-	return result{out.String(), msg.String(), status}
+// run runs the tool; stdout nil keeps what it writes.
+func run(t testing.TB, stdin io.Reader, stdout io.Writer, env map[string]string, args ...string) tooltest.Result {
+	t.Helper()
+	return tooltest.World{Stdin: stdin, Out: stdout, Env: env}.Run(t.Context(), Spec(), args...)
 }
 
 // stream is a stream of version v with records of the given packet counts.
-func stream(t testing.TB, v flow.Version, pkts ...uint64) *bytes.Buffer {
-	t.Helper()
-	var buf bytes.Buffer
-	w, err := ftfile.NewWriter(&buf, ftfile.NewHeader(v, ftfile.FlagStreaming))
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := flow.LayoutOf(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, n := range pkts {
-		r := make(flow.Record, l.Size)
-		l.PutUint(r, flow.DPkts, n)
-		if err := w.WriteRecord(r); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := w.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return &buf
+func stream(v flow.Version, pkts ...uint64) *bytes.Buffer {
+	return bytes.NewBuffer(flowtest.Stream(flowtest.Column(flowtest.Layout(v.Export, v.Agg), flow.DPkts, pkts...)))
 }
 
 // TestNames repeats what the original printed with our symbol files, from the
@@ -82,11 +49,11 @@ func TestNames(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer in.Close()
-			got := run(in, nil, map[string]string{"FLOW_TOOLS_SYSCONFDIR": "testdata"}, strings.Fields(argv)...)
-			if got.status != 0 {
-				t.Errorf("status %d, messages %q", got.status, got.stderr)
+			got := run(t, in, nil, map[string]string{"FLOW_TOOLS_SYSCONFDIR": "testdata"}, strings.Fields(argv)...)
+			if got.Code != 0 {
+				t.Errorf("status %d, messages %q", got.Code, got.Err)
 			}
-			_, rest, _ := strings.Cut(got.stdout, "# Args:")
+			_, rest, _ := strings.Cut(string(got.Out), "# Args:")
 			_, rest, _ = strings.Cut(rest, "\n")
 			if diff := cmp.Diff(strings.TrimRight(want, "\n"), strings.TrimRight(rest, "\n")); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -159,15 +126,15 @@ func TestRun(t *testing.T) {
 		{"not implemented", v5, []string{"-f4"}, 0, strings.NewReplacer("short summary", "Bandwidth per flow distribution", "-f15", "-f4").Replace(information) + "Not implemented.\n", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got := run(stream(t, c.v, 1, 2), nil, nil, c.argv...)
-			if got.status != c.status {
-				t.Errorf("status %d, want %d", got.status, c.status)
+			got := run(t, stream(c.v, 1, 2), nil, nil, c.argv...)
+			if got.Code != c.status {
+				t.Errorf("status %d, want %d", got.Code, c.status)
 			}
-			if diff := cmp.Diff(c.stdout, got.stdout); diff != "" {
+			if diff := cmp.Diff(c.stdout, string(got.Out)); diff != "" {
 				t.Errorf("output (-want +got)\n%s", diff)
 			}
-			if got.stderr != c.stderr && !(strings.HasSuffix(c.stderr, usage) && strings.HasPrefix(got.stderr, c.stderr)) {
-				t.Errorf("messages %q, want %q", got.stderr, c.stderr)
+			if got.Err != c.stderr && !(strings.HasSuffix(c.stderr, usage) && strings.HasPrefix(got.Err, c.stderr)) {
+				t.Errorf("messages %q, want %q", got.Err, c.stderr)
 			}
 		})
 	}
@@ -175,8 +142,8 @@ func TestRun(t *testing.T) {
 
 // TestHelpTwice: the second -h lists the formats.
 func TestHelpTwice(t *testing.T) {
-	once, twice := run(nil, nil, nil, "-h"), run(nil, nil, nil, "-hh")
-	if more := strings.TrimPrefix(twice.stderr, once.stderr); more != stat.List() {
+	once, twice := run(t, nil, nil, nil, "-h"), run(t, nil, nil, nil, "-hh")
+	if more := strings.TrimPrefix(twice.Err, once.Err); more != stat.List() {
 		t.Errorf("the second -h adds %q", more)
 	}
 	if !strings.HasPrefix(stat.List(), "Formats:\n  0  Overall Summary\n  1  Average packet size distribution\n") ||
@@ -187,8 +154,8 @@ func TestHelpTwice(t *testing.T) {
 
 // TestUnreadable: no report information without a stream.
 func TestUnreadable(t *testing.T) {
-	got := run(strings.NewReader("no stream"), nil, nil, "-f15")
-	if got.status != 1 || got.stdout != "" || !strings.HasSuffix(got.stderr, "flow-stat: ftio_init(): failed\n") {
+	got := run(t, strings.NewReader("no stream"), nil, nil, "-f15")
+	if got.Code != 1 || len(got.Out) != 0 || !strings.HasSuffix(got.Err, "flow-stat: ftio_init(): failed\n") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -196,46 +163,40 @@ func TestUnreadable(t *testing.T) {
 // TestBogus: a complaint for each record without packets, in two reports.
 func TestBogus(t *testing.T) {
 	for _, f := range []string{"-f0", "-f1", "-f2", "-f15"} {
-		got := run(stream(t, flow.Version{Export: 5}, 0, 1, 0), nil, nil, f)
+		got := run(t, stream(flow.Version{Export: 5}, 0, 1, 0), nil, nil, f)
 		want := ""
 		if f == "-f0" || f == "-f1" {
 			want = strings.Repeat("Ignoring bogus flow dPkts=0\n", 2)
 		}
-		if got.stderr != want || got.status != 0 {
-			t.Errorf("%s: %q", f, got.stderr)
+		if got.Err != want || got.Code != 0 {
+			t.Errorf("%s: %q", f, got.Err)
 		}
 	}
 }
 
 func TestDamage(t *testing.T) {
-	whole := stream(t, flow.Version{Export: 5}, 1, 2)
-	cut := io.LimitReader(stream(t, flow.Version{Export: 5}, 1, 2, 3), int64(whole.Len()+9))
-	got := run(cut, nil, nil, "-f2")
-	want := run(whole, nil, nil, "-f2")
-	if got.status != 0 || got.stdout != want.stdout || !strings.HasPrefix(got.stderr, "flow-stat: Warning, ") {
+	whole := stream(flow.Version{Export: 5}, 1, 2)
+	cut := io.LimitReader(stream(flow.Version{Export: 5}, 1, 2, 3), int64(whole.Len()+9))
+	got := run(t, cut, nil, nil, "-f2")
+	want := run(t, whole, nil, nil, "-f2")
+	if got.Code != 0 || string(got.Out) != string(want.Out) || !strings.HasPrefix(got.Err, "flow-stat: Warning, ") {
 		t.Errorf("%+v", got)
 	}
 }
 
-type full struct{}
-
-func (full) Write([]byte) (int, error) {
-	return 0, &os.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC}
-}
-
 func TestOutputFails(t *testing.T) {
 	for _, f := range []string{"-f0", "-f10", "-f13"} {
-		got := run(stream(t, flow.Version{Export: 5}, make([]uint64, 5000)...), full{}, nil, f)
-		if got.status != 0 || !strings.HasSuffix(got.stderr, "flow-stat: write(): no space left on device\n") {
-			t.Errorf("%s: status %d, messages %q", f, got.status, got.stderr[max(0, len(got.stderr)-100):])
+		got := run(t, stream(flow.Version{Export: 5}, make([]uint64, 5000)...), &tooltest.Full{}, nil, f)
+		if got.Code != 0 || !strings.HasSuffix(got.Err, "flow-stat: write(): no space left on device\n") {
+			t.Errorf("%s: status %d, messages %q", f, got.Code, got.Err[max(0, len(got.Err)-100):])
 		}
 	}
 }
 
 func TestProfile(t *testing.T) {
-	got := run(stream(t, flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-d1")
-	if !strings.HasPrefix(got.stderr, "flow-stat: processed 3 flows\n  sys: seconds=") {
-		t.Errorf("messages %q", got.stderr)
+	got := run(t, stream(flow.Version{Export: 5}, 1, 2, 3), nil, nil, "-d1")
+	if !strings.HasPrefix(got.Err, "flow-stat: processed 3 flows\n  sys: seconds=") {
+		t.Errorf("messages %q", got.Err)
 	}
 }
 
@@ -263,11 +224,11 @@ func TestForms(t *testing.T) {
 ]}
 `},
 	} {
-		got := run(stream(t, v, 5, 7, 5), nil, nil, c.argv...)
-		if got.status != 0 || got.stderr != "" {
+		got := run(t, stream(v, 5, 7, 5), nil, nil, c.argv...)
+		if got.Code != 0 || got.Err != "" {
 			t.Errorf("%v: %+v", c.argv, got)
 		}
-		if diff := cmp.Diff(c.want, got.stdout); diff != "" {
+		if diff := cmp.Diff(c.want, string(got.Out)); diff != "" {
 			t.Errorf("%v: (-want +got)\n%s", c.argv, diff)
 		}
 	}
@@ -277,12 +238,12 @@ func TestForms(t *testing.T) {
 			if n >= 30 {
 				version.Export = 1005
 			}
-			got := run(stream(t, version, 5, 7, 5), nil, nil, form, fmt.Sprintf("-f%d", n))
-			if got.status != 0 || got.stderr != "" || strings.TrimSpace(got.stdout) == "" && n != 4 { // 4 never was
+			got := run(t, stream(version, 5, 7, 5), nil, nil, form, fmt.Sprintf("-f%d", n))
+			if got.Code != 0 || got.Err != "" || strings.TrimSpace(string(got.Out)) == "" && n != 4 { // 4 never was
 				t.Errorf("-f%d %s: %+v", n, form, got)
 			}
-			if form == "--json" && !json.Valid([]byte(got.stdout)) {
-				t.Errorf("-f%d: %s", n, got.stdout)
+			if form == "--json" && !json.Valid(got.Out) {
+				t.Errorf("-f%d: %s", n, got.Out)
 			}
 		}
 	}
@@ -294,9 +255,9 @@ func TestForms(t *testing.T) {
 	}{
 		{flow.Version{Export: 8, Agg: 1}, nil, []string{"-f9"}},
 		{v, nil, []string{"-f9", "-S5"}},
-		{v, full{}, []string{"-f9"}},
+		{v, &tooltest.Full{}, []string{"-f9"}},
 	} {
-		if got := run(stream(t, c.v, 5), c.out, nil, append(c.argv, "--json")...); got.status != 1 || got.stderr == "" {
+		if got := run(t, stream(c.v, 5), c.out, nil, append(c.argv, "--json")...); got.Code != 1 || got.Err == "" {
 			t.Errorf("%v: %+v", c.argv, got)
 		}
 	}
