@@ -35,7 +35,7 @@ type sensor struct {
 	filters map[pcap.LinkType]*bpfexpr.Program
 	stream  *ftfile.Writer
 	sink    *streamio.Sink
-	metrics *metrics
+	metrics *meter
 	saidIP6 bool
 	steps   uint64
 	names   map[uint32]uint32 // -X: index by kernel index
