@@ -1,6 +1,10 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+
+	"flowtools/internal/suggest"
+)
 
 // syntax is what the normaliser has to know about the options.
 type syntax struct {
@@ -166,38 +170,13 @@ func (syn *syntax) lookup(name string) (opt *longOption, matches int) {
 	return opt, matches
 }
 
-// nearest is the long option whose name is at most two edits away from word, "" if there is none.
+// nearest is the long option that word may have been meant to be, "" if there is none.
 func (syn *syntax) nearest(word string) string {
-	best, name := 3, ""
-	for i := range syn.long {
-		o := &syn.long[i]
-		if o.exact || len(word) > len(o.name)+2 || len(word) < 3 {
-			continue
-		}
-		if d := distance(word, o.name); d < best {
-			best, name = d, o.name
-		}
-	}
-	return name
-}
-
-// distance is the number of insertions, deletions and replacements between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
+	return suggest.Nearest(word, func(yield func(string) bool) {
+		for i := range syn.long {
+			if o := &syn.long[i]; !o.exact && !yield(o.name) {
+				return
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
 		}
-	}
-	return row[len(b)]
+	})
 }

@@ -1,6 +1,10 @@
 package flowexpr
 
-import "strconv"
+import (
+	"strconv"
+
+	"flowtools/internal/suggest"
+)
 
 const (
 	maxExact  = 1 << 62 // integers of scalars stay below
@@ -62,37 +66,17 @@ func unknown(name string) string {
 	case "a", "b":
 		return "$" + name + " is assigned nowhere"
 	}
-	best, nearest := 3, ""
-	for i := range variables {
-		if d := distance(name, variables[i].name); d < best {
-			best, nearest = d, variables[i].name
+	nearest := suggest.Nearest(name, func(yield func(string) bool) {
+		for i := range variables {
+			if !yield(variables[i].name) {
+				return
+			}
 		}
-	}
+	})
 	if nearest != "" {
 		return "there is no variable $" + name + "; did you mean $" + nearest + "?"
 	}
 	return "there is no variable $" + name + ", and nothing is assigned to it"
-}
-
-// distance is the number of insertions, deletions and replacements between two words.
-func distance(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
 
 // scalar finds or makes a variable of the user's.
