@@ -176,12 +176,6 @@ func AppendHex(dst []byte, v uint64, width int) []byte {
 	return dst
 }
 
-// AppendHexLeft is %-Wx: hexadecimal padded with blanks on the right.
-func AppendHexLeft(dst []byte, v uint64, width int) []byte {
-	start := len(dst)
-	return Pad(AppendHex(dst, v, 0), start, width)
-}
-
 // AppendF is %.*f: f with prec digits behind the point, inf and -inf.
 //
 // Compat: every NaN prints as -nan, which is what 0/0 gives on the x86 machines

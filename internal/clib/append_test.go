@@ -56,7 +56,6 @@ func TestAppendPadded(t *testing.T) {
 			{"AppendUintRight", string(AppendUintRight([]byte("a"), v, w)), fmt.Sprintf("a%*d", w, v)},
 			{"AppendUintZero", string(AppendUintZero([]byte("a"), v, w)), fmt.Sprintf("a%0*d", w, v)},
 			{"AppendHex", string(AppendHex([]byte("a"), v, w)), fmt.Sprintf("a%0*x", w, v)},
-			{"AppendHexLeft", string(AppendHexLeft([]byte("a"), v, w)), fmt.Sprintf("a%-*x", w, v)},
 			{"AppendUintRight 2", string(AppendUintRight(nil, v&127, 2)), fmt.Sprintf("%2d", v&127)},
 			{"AppendUintZero 2", string(AppendUintZero(nil, v&127, 2)), fmt.Sprintf("%02d", v&127)},
 		} {

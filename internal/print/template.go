@@ -132,7 +132,7 @@ func (t *template) source(c *column, what string) error {
 		need(flow.DPkts, flow.DOctets)
 		return nil
 	}
-	field, max, named := strings.Cut(what, ":")
+	field, octets, named := strings.Cut(what, ":")
 	field, bits, some := strings.Cut(field, "&")
 	field, mask, prefixed := strings.Cut(field, "/")
 	var err error
@@ -142,7 +142,7 @@ func (t *template) source(c *column, what string) error {
 	need(c.field)
 	switch {
 	case named:
-		if c.max, err = strconv.Atoi(max); err != nil {
+		if c.max, err = strconv.Atoi(octets); err != nil {
 			return err
 		}
 		sym := c.field.Info().Sym

@@ -119,15 +119,15 @@ func (*summary) close(w *bufio.Writer, _ byte, r *report.Report) {
 	if t.Flows == 0 {
 		return
 	}
-	real := uint64(t.Last - t.First)
+	elapsed := uint64(t.Last - t.First)
 	data := uint64(d.MaxLast) - uint64(d.MinFirst)
 	flows, octets, packets, seconds := float32(t.Flows), float32(t.Octets), float32(t.Packets), float32(data/1000)
 	kbits := float32(t.Octets*8) / 1000
 	perSecond := func(v float32) float32 {
-		if real == 0 {
+		if elapsed == 0 {
 			return 0
 		}
-		return v / float32(real)
+		return v / float32(elapsed)
 	}
 
 	b := w.AvailableBuffer()
@@ -145,7 +145,7 @@ func (*summary) close(w *bufio.Writer, _ byte, r *report.Report) {
 	count("Total Octets", t.Octets)
 	count("Total Packets", t.Packets)
 	count("Total Time (1/1000 secs) (flows)", t.Duration)
-	count("Duration of data  (realtime)", real)
+	count("Duration of data  (realtime)", elapsed)
 	count("Duration of data (1/1000 secs)", data)
 	ratio("Average flow time (1/1000 secs)", float32(t.Duration)/flows)
 	ratio("Average packet size (octets)", octets/packets)

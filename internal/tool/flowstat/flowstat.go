@@ -121,21 +121,21 @@ func (o *options) report(env *cli.Env, in *ftfile.Reader, format stat.Format, w 
 		return err
 	}
 	if o.form == nil {
-		return o.make(env, in, r, r.Text(w))
+		return o.produce(env, in, r, r.Text(w))
 	}
 	sheets := o.form.Writer(w, env.Zone())
 	title := ""
 	if o.title != nil {
 		title = *o.title
 	}
-	if err := o.make(env, in, r, r.Sheet(sheets, title)); err != nil {
+	if err := o.produce(env, in, r, r.Sheet(sheets, title)); err != nil {
 		return err
 	}
 	return sheets.Close()
 }
 
-// make is the record loop and what follows it.
-func (o *options) make(env *cli.Env, in *ftfile.Reader, r *stat.Report, out stat.Output) error {
+// produce is the record loop and what follows it.
+func (o *options) produce(env *cli.Env, in *ftfile.Reader, r *stat.Report, out stat.Output) error {
 	var meter *cli.Meter // nil: none, as for pipes, whose other end has one
 	if !streamio.Live(env.Stdin) {
 		total := int64(-1)
