@@ -53,10 +53,11 @@ The lists that -S, -D, -x and -E name are read from a file in the notation of ro
 }
 
 type options struct {
-	aclFile string
-	or      bool
-	given   [len(tests)]*given // by row of tests; the last repetition counts
-	stream  streamio.Output
+	aclFile    string
+	or         bool
+	complaints int                // about the list file so far
+	given      [len(tests)]*given // by row of tests; the last repetition counts
+	stream     streamio.Output
 }
 
 // given is a filter option with its value read.
@@ -254,8 +255,18 @@ func (o *options) findLists(env *cli.Env) error {
 	return nil
 }
 
+// maxComplaints is how many problems of the list file are reported: one that is
+// no list file may have one in every byte.
+const maxComplaints = 100
+
 // complain reports a problem of the list file: the original's words, then ours.
 func (o *options) complain(env *cli.Env, p acl.Problem) {
+	if o.complaints++; o.complaints > maxComplaints {
+		if o.complaints == maxComplaints+1 {
+			env.Warn("%s: further problems are not shown", o.aclFile)
+		}
+		return
+	}
 	if p.BadByte {
 		fmt.Fprintf(env.Stderr, "\"%s\": ", p.Token)
 	}

@@ -177,6 +177,15 @@ func TestErrors(t *testing.T) {
 	}
 }
 
+// A file full of errors does not fill the terminal.
+func TestManyErrors(t *testing.T) {
+	w := tooltest.Installed(t, map[string]string{"junk.acl": strings.Repeat("#", 9000)})
+	res := w.Reads(flowtest.Stream(flowtest.Random(flowtest.Layout(5, 0), 3, 1))).Run(t.Context(), Spec(), "-f", "junk.acl")
+	if n := strings.Count(res.Err, "unexpected"); res.Code != 0 || n != maxComplaints || !strings.HasSuffix(res.Err, "\nflow-filter: junk.acl: further problems are not shown\n") {
+		t.Errorf("status %d, %d problems", res.Code, n)
+	}
+}
+
 // The header has nothing of the input's but version and, with -k, its times
 // where both are there.
 func TestHeader(t *testing.T) {

@@ -155,6 +155,25 @@ func TestReadError(t *testing.T) {
 	}
 }
 
+// endless repeats its byte.
+type endless byte
+
+func (e endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = byte(e)
+	}
+	return len(p), nil
+}
+
+// A device does not fill the memory, nor keep the parser for ever.
+func TestEndless(t *testing.T) {
+	for _, b := range []byte("1a! \n") {
+		if _, err := Parse(endless(b), func(Problem) {}); !errors.Is(err, errTooLarge) {
+			t.Errorf("%q: %v", b, err)
+		}
+	}
+}
+
 // random lists as text, with a model of what they mean written down beside it.
 type model struct {
 	text  strings.Builder

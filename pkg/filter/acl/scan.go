@@ -11,6 +11,11 @@ import (
 // piece taken was a full one (flow-filter.md, Errors; goldens acl-long-*).
 const pieceSize = 8192
 
+// maxFile bounds a file: a device would go on for ever.
+const maxFile = 16 << 20
+
+var errTooLarge = errors.New("file too large")
+
 // kind is the kind of a token.
 type kind uint8
 
@@ -54,6 +59,7 @@ type scanner struct {
 	buf  []byte // taken from r and not yet consumed
 	room []byte // what buf is a part of
 	line int
+	size int   // of what was taken
 	full bool  // the last piece was a full one
 	err  error // of reading
 }
@@ -84,6 +90,10 @@ func (s *scanner) take() {
 	n, err := io.ReadFull(s.r, s.room[kept:kept+pieceSize])
 	s.buf = s.room[:kept+n]
 	s.full = n == pieceSize
+	if s.size += n; s.size > maxFile {
+		s.full, s.err = false, errTooLarge
+		return
+	}
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		s.err = err
 	}
