@@ -99,8 +99,10 @@ func (c *lru[K, V]) evict() {
 
 // all calls f with every value, in no particular order.
 func (c *lru[K, V]) all(f func(*V)) {
-	for _, i := range c.index {
-		f(&c.nodes[i].value)
+	for _, r := range c.part {
+		for i := r.first; i >= 0; i = c.nodes[i].next {
+			f(&c.nodes[i].value)
+		}
 	}
 }
 

@@ -2,12 +2,14 @@ package netflow
 
 import (
 	"cmp"
+	"container/heap"
 	"net/netip"
 	"slices"
 )
 
-// DefaultExporters is a limit for NewTracker that takes about 60 MiB when full.
-const DefaultExporters = 1 << 18
+// DefaultExporters is a limit for NewTracker that takes about 40 MiB when full,
+// with as many engines.
+const DefaultExporters = 1 << 17
 
 // Key tells exporters apart. All methods of version 8 are one exporter; the
 // source port and the engine are not part of it.
@@ -136,4 +138,48 @@ func (t *Tracker) Exporters() []Exporter {
 	t.exporters.all(func(e *Exporter) { list = append(list, *e) })
 	slices.SortFunc(list, func(a, b Exporter) int { return cmp.Compare(b.serial, a.serial) })
 	return list
+}
+
+// Busiest returns a copy of the books of the n exporters with the most flows,
+// those first; of equal ones that which became known last. It is cheap however
+// many there are.
+func (t *Tracker) Busiest(n int) []Exporter {
+	if n <= 0 {
+		return nil
+	}
+	top := make(busyHeap, 0, min(n, t.Len()))
+	t.exporters.all(func(e *Exporter) {
+		switch {
+		case len(top) < n:
+			heap.Push(&top, e)
+		case busier(e, top[0]) < 0:
+			top[0] = e
+			heap.Fix(&top, 0)
+		}
+	})
+	slices.SortFunc(top, busier)
+	list := make([]Exporter, len(top))
+	for i, e := range top {
+		list[i] = *e
+	}
+	return list
+}
+
+// busier is negative when a has more flows than b.
+func busier(a, b *Exporter) int {
+	return cmp.Or(cmp.Compare(b.Flows, a.Flows), cmp.Compare(b.serial, a.serial))
+}
+
+// busyHeap has the least busy exporter on top.
+type busyHeap []*Exporter
+
+func (h busyHeap) Len() int           { return len(h) }
+func (h busyHeap) Less(i, j int) bool { return busier(h[i], h[j]) > 0 }
+func (h busyHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *busyHeap) Push(e any)        { *h = append(*h, e.(*Exporter)) }
+func (h *busyHeap) Pop() any {
+	old := *h
+	e := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return e
 }

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -166,6 +167,26 @@ func TestFlood(t *testing.T) {
 	}
 }
 
+// TestBusiest compares the choice with sorting all.
+func TestBusiest(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(4, 5))
+	tr := NewTracker(1000)
+	h := Header{Version: flow.Version{Export: 5}, Count: 1}
+	dst := netip.MustParseAddr("192.0.2.1")
+	for range 20_000 {
+		n := rnd.IntN(1 + rnd.IntN(1200)) // more than are kept
+		tr.Track(NewKey(netip.AddrFrom4([4]byte{10, 0, byte(n >> 8), byte(n)}), dst, 5, 9991), &h)
+	}
+	all := tr.Exporters()
+	slices.SortStableFunc(all, func(a, b Exporter) int { return int(int64(b.Flows) - int64(a.Flows)) })
+	for _, n := range []int{0, 1, 7, 200, 1000, 5000} {
+		got, want := tr.Busiest(n), all[:min(n, len(all))]
+		if !slices.Equal(got, want) {
+			t.Errorf("%d: %d exporters, not the busiest %d", n, len(got), len(want))
+		}
+	}
+}
+
 // TestFloodMemory fills a tracker of the default size.
 func TestFloodMemory(t *testing.T) {
 	if testing.Short() {
@@ -225,6 +246,20 @@ func TestLRU(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func BenchmarkBusiest(b *testing.B) {
+	tr := NewTracker(DefaultExporters)
+	h := Header{Version: flow.Version{Export: 5}, Count: 1}
+	dst := netip.MustParseAddr("192.0.2.1")
+	for n := range DefaultExporters {
+		h.Count = n % 30
+		tr.Track(NewKey(netip.AddrFrom4([4]byte{11, byte(n >> 16), byte(n >> 8), byte(n)}), dst, 5, 9991), &h)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		tr.Busiest(200)
 	}
 }
 

@@ -1,8 +1,6 @@
 package flowcapture
 
 import (
-	"cmp"
-	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -90,7 +88,7 @@ func (m *meter) draw(c *collector) {
 			gauge(descFileBytes, float64(c.store.Octets()))
 			gauge(descFileAge, c.env.Now().Sub(c.store.Opened()).Seconds())
 		}
-		for _, e := range busiest(c.intake.Tracker.Exporters()) {
+		for _, e := range c.intake.Tracker.Busiest(exporterSeries) {
 			labels := []string{e.Src().String(), e.Dst().String(), decimal(e.Port()), decimal(e.Version())}
 			count(descExpPackets, uint64(e.Packets), labels...)
 			count(descExpFlows, uint64(e.Flows), labels...)
@@ -98,10 +96,4 @@ func (m *meter) draw(c *collector) {
 			count(descExpDrops, uint64(e.Dropped), labels...)
 		}
 	})
-}
-
-// busiest returns the exporters with the most flows.
-func busiest(all []netflow.Exporter) []netflow.Exporter {
-	slices.SortStableFunc(all, func(a, b netflow.Exporter) int { return cmp.Compare(b.Flows, a.Flows) })
-	return all[:min(len(all), exporterSeries)]
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"flowtools/internal/capture"
-	"flowtools/pkg/netflow"
 )
 
 // The count of each socket is modulo 2^32 and its own.
@@ -35,25 +34,6 @@ func TestKernelDrops(t *testing.T) {
 	tell()
 	if want := uint64(1<<32 + 4 + 3); k.total != want || len(said) != 2 || !strings.Contains(said[0], "dropped 8 datagrams (8 since") {
 		t.Errorf("total %d, want %d; said %q", k.total, want, said)
-	}
-}
-
-// However many exporters there are, only so many have series.
-func TestBusiest(t *testing.T) {
-	tr := netflow.NewTracker(netflow.DefaultExporters)
-	dst := netip.MustParseAddr("192.0.2.1")
-	h := netflow.Header{Count: 1}
-	h.Version.Export = 5
-	for i := range 5000 {
-		src := netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)})
-		for range 1 + i%7 {
-			tr.Track(netflow.NewKey(src, dst, 5, 2055), &h)
-			h.Sequence++
-		}
-	}
-	kept := busiest(tr.Exporters())
-	if len(kept) != exporterSeries || kept[0].Flows != 7 || kept[exporterSeries-1].Flows != 7 {
-		t.Errorf("%d exporters, flows %d to %d", len(kept), kept[0].Flows, kept[len(kept)-1].Flows)
 	}
 }
 
