@@ -112,6 +112,10 @@ func TestRefused(t *testing.T) {
 
 		{"dstport == 'x'", "column 9: invalid operation: == (mismatched types int and string)"},
 		{"dstprt == 53", "column 1: unknown name dstprt"},
+		{"within(lan, '10.0.0.0/8')", "column 8: unknown name lan"},
+		{"srcport > 0 ? true : itoa(x) == '1'", "column 27: unknown name x"},
+		{"within(srcport, '10.0.0.0/8')", "column 8: cannot use int as argument (type string) to call function "},
+		{"within(srcip)", "column 1: not enough arguments to call function"},
 		{"now().Year() == dstport", "column 1: unknown name now"},
 		{"[1, 2]", "the result is []interface {}, neither true nor false"},
 		{"within(srcip, '10/8')", `"10/8" is no prefix such as 10.0.0.0/8`},

@@ -58,6 +58,14 @@ func (f *fuser) Visit(node *ast.Node) {
 	}
 }
 
+// Reset and ShouldRepeat make the library visit the tree last of all: it checks
+// the tree before each round of visitors, forgets the errors, and then trusts the
+// types of the calls it has seen.
+func (f *fuser) Reset() {}
+
+// ShouldRepeat is documented with Reset.
+func (f *fuser) ShouldRepeat() bool { return false }
+
 // put makes node a call of what it became.
 func (f *fuser) put(node *ast.Node, is fused) {
 	var fn any

@@ -94,6 +94,9 @@ func (p *parser) double(pos int, closing byte) *node {
 
 // escape reads what follows a backslash in a string.
 func (p *parser) escape(b *strings.Builder, at int) {
+	if p.pos >= len(p.src) {
+		return // the caller sees the end
+	}
 	c := p.peek()
 	p.pos++
 	if to, ok := escapes[c]; ok && !(c == '0' && isDigit(p.peek())) {
@@ -123,7 +126,7 @@ func (p *parser) escape(b *strings.Builder, at int) {
 			return
 		}
 		b.WriteByte(byte(v))
-	case c == 0 || isName(c):
+	case isName(c):
 		p.refuse(at, "escape \\"+string(rune(c))+" in a string")
 	default:
 		b.WriteByte(c)
@@ -150,6 +153,7 @@ func (p *parser) number() literal {
 		end, base = digits(1, "01234567_"), 8
 		if end < len(s) && isDigit(s[end]) {
 			p.fail(start+end, "%q is no octal digit", s[end:end+1])
+			return literal{}
 		}
 	default:
 		end = digits(0, "0123456789_")

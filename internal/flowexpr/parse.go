@@ -166,7 +166,7 @@ type parser struct {
 func parse(text string) ([]*node, error) {
 	p := &parser{src: text}
 	var list []*node
-	for p.space(); p.pos < len(p.src); p.space() {
+	for p.space(); p.err == nil && p.pos < len(p.src); p.space() {
 		if p.accept(";") {
 			continue
 		}
@@ -346,10 +346,11 @@ func (p *parser) statement() *node {
 
 // expr reads operators that bind at least as tight as prec.
 func (p *parser) expr(prec int) *node {
+	defer func() { p.depth-- }()
 	if p.depth++; p.depth > maxDepth {
 		p.fail(p.pos, "more than %d levels", maxDepth)
+		return &node{op: opNumber}
 	}
-	defer func() { p.depth-- }()
 	p.space()
 	pos := p.pos
 	var n *node
@@ -423,6 +424,7 @@ func (p *parser) unary() *node {
 	pos := p.pos
 	if p.terms++; p.terms > maxTerms {
 		p.fail(pos, "more than %d operands", maxTerms)
+		return &node{op: opNumber}
 	}
 	prefix := func(op string, skip int) *node {
 		p.pos += skip
@@ -457,6 +459,7 @@ func (p *parser) unary() *node {
 	case "++", "--":
 		if n.op != opVar {
 			p.fail(p.pos, "only a variable can be incremented")
+			return n
 		}
 		p.pos += 2
 		return &node{op: "x" + op, pos: pos, args: []*node{n}}
