@@ -137,7 +137,7 @@ func isGenerator(dir string) bool { return path.Base(dir) == "gen" }
 // isTestSupport reports whether a package is there for tests: they import it, commands do not.
 func isTestSupport(dir string) bool {
 	base := path.Base(dir)
-	return strings.HasPrefix(base, "test") || strings.HasSuffix(base, "test")
+	return strings.HasPrefix(base, "test") || strings.HasSuffix(base, "test") || strings.Contains(dir+"/", "internal/rig/")
 }
 
 // wall says what packages below some folders must not import, directly or (deep) through other packages of the module.

@@ -1,0 +1,388 @@
+//go:build linux
+
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"flowtools/pkg/ftfile"
+)
+
+var fileScenarios = []Scenario{
+	{Name: "kill", Title: "killed (SIGKILL) at random moments: what is older than the sync interval can be read, no file is unreadable, the next start recovers", Needs: []string{"--sync"}, Run: kill},
+	{Name: "power", Title: "power cut at random moments: what is older than the sync interval is on the disk", Needs: []string{"--sync"}, Root: true, Run: power},
+	{Name: "clock", Title: "the clock set forward and back under load", Run: clockSet},
+	{Name: "day", Title: "24 hours of rotation every minute with a clock that is simulated, timers included", Run: day},
+}
+
+// The sync interval asked for, and how much more may have passed before it has
+// had its effect: the machine is busy.
+const (
+	syncInterval = time.Second
+	syncSlack    = 2 * time.Second
+)
+
+// victim is a collector that is going to die under load.
+type victim struct {
+	c    *Collector
+	l    *Load
+	died time.Time
+}
+
+// die runs a collector and a load, and ends the collector with end after a while.
+func (b *Bench) die(ctx context.Context, dir string, run int, rnd *rand.Rand, args []string, end func(c *Collector) error) (*victim, error) {
+	c, err := Capture(ctx, b.Capture, dir, args...)
+	if err != nil {
+		return nil, err
+	}
+	l := b.load(c, pick(b, 300_000.0, 100_000.0))
+	l.Wait = true
+	l.Engines[0].Type, l.Engines[0].ID = uint8(run>>8), uint8(run)
+	v := &victim{c: c, l: l}
+	err = during(ctx, l, 0, func() error {
+		wait := time.Duration(rnd.IntN(pick(b, 4000, 2500))) * time.Millisecond
+		rotate := rnd.IntN(3) == 0 // at any moment of a rotation
+		if rotate {
+			time.Sleep(wait)
+			if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+				return err
+			}
+			wait = time.Duration(rnd.IntN(20_000)) * time.Microsecond
+		}
+		time.Sleep(wait)
+		v.died = time.Now()
+		return end(c)
+	})
+	return v, err
+}
+
+// remains checks what a victim has left in dir: nothing unreadable, all that was
+// sent before the sync interval. It returns how many flows there are, and how
+// old the oldest of those missing was.
+func (b *Bench) remains(v *victim, dir, when string) (flows uint32, age time.Duration, err error) {
+	a, err := Inspect(dir, b.Traffic)
+	if err != nil {
+		return 0, 0, err
+	}
+	b.sound(a)
+	end, whole := a.Of(&v.l.Engines[0]).Prefix()
+	b.Check(whole, "%s: %d flows are missing in between", when, a.Of(&v.l.Engines[0]).Missing(end))
+	if safe := v.l.SentBy(v.died.Add(-syncInterval - syncSlack)); uint64(end) < safe {
+		b.Fail("%s: %d flows can be read, but %d had been sent %v before", when, end, safe, syncInterval+syncSlack)
+	}
+	if uint64(end) < v.l.SentBy(v.died) {
+		age = v.died.Sub(v.l.TimeOf(uint64(end)))
+	}
+	return end, age, nil
+}
+
+// recovered waits until a collector that was started in dir has completed the
+// files that another left, and checks that they hold what they held before.
+func (b *Bench) recovered(ctx context.Context, v *victim, dir string, before uint32, args []string) error {
+	left, err := openFiles(dir)
+	if err != nil {
+		return err
+	}
+	c, err := Capture(ctx, b.Capture, dir, args...)
+	if err != nil {
+		return err
+	}
+	for limit := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		now, err := openFiles(dir)
+		if err != nil {
+			return err
+		}
+		gone := true
+		for name := range left {
+			gone = gone && !now[name]
+		}
+		if gone {
+			break
+		}
+		if !b.Check(time.Now().Before(limit), "files left open are not recovered: %v; %s", left, c.Log) {
+			break
+		}
+	}
+	a, err := b.ended(c, syscall.SIGTERM)
+	if err != nil {
+		return err
+	}
+	end, whole := a.Of(&v.l.Engines[0]).Prefix()
+	b.Check(whole && end >= before, "%d flows can be read after the recovery, %d before", end, before)
+	return nil
+}
+
+// openFiles returns the names of the files below dir that are not complete.
+func openFiles(dir string) (map[string]bool, error) {
+	names := map[string]bool{}
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() && strings.HasPrefix(d.Name(), ftfile.PrefixOpen+"-") {
+			names[path] = true
+		}
+		return err
+	})
+	return names, err
+}
+
+// ages collects how old the oldest flow lost was.
+type ages struct {
+	n     int
+	sum   time.Duration
+	worst time.Duration
+}
+
+func (a *ages) add(d time.Duration) {
+	a.n++
+	a.sum += d
+	a.worst = max(a.worst, d)
+}
+
+func (a *ages) String() string {
+	return fmt.Sprintf("%v on average, %v at most", (a.sum / time.Duration(max(a.n, 1))).Round(time.Millisecond), a.worst.Round(time.Millisecond))
+}
+
+// kill ends collectors with SIGKILL.
+func kill(ctx context.Context, b *Bench) error {
+	rnd := rand.New(rand.NewPCG(b.Seed, 2))
+	var lost ages
+	runs, flows := pick(b, 100, 3), uint64(0)
+	for i := range runs {
+		dir, err := b.work(fmt.Sprint("w", i))
+		if err != nil {
+			return err
+		}
+		args := []string{"-N0", "-n-1", "--sync", fmt.Sprint(int(syncInterval.Seconds())), []string{"-z0", "-z6", "-z1"}[i%3]}
+		v, err := b.die(ctx, dir, i, rnd, args, func(c *Collector) error { c.Kill(); return nil })
+		if err != nil {
+			return err
+		}
+		n, age, err := b.remains(v, dir, "killed")
+		if err != nil {
+			return err
+		}
+		lost.add(age)
+		flows += uint64(n)
+		if err := b.recovered(ctx, v, dir, n, args); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return err
+		}
+		if i%10 == 9 {
+			b.Say("%d killed, %d flows read", i+1, flows)
+		}
+	}
+	b.Figure("killed", "%d times, %d flows read afterwards, every file readable and recovered at the next start", runs, flows)
+	b.Figure("age of the oldest flow lost", "%v (sync interval %v)", &lost, syncInterval)
+	return nil
+}
+
+// power cuts the power: the file system of a loop device stops writing, and what
+// it had not written is gone (EXT4_IOC_SHUTDOWN without a flush of the journal).
+func power(ctx context.Context, b *Bench) error {
+	rnd := rand.New(rand.NewPCG(b.Seed, 3))
+	image, mount := filepath.Join(b.Dir, "image"), filepath.Join(b.Dir, "disk")
+	if err := os.Mkdir(mount, 0o755); err != nil {
+		return err
+	}
+	if err := run(ctx, "truncate", "-s", "512M", image); err != nil {
+		return err
+	}
+	if err := run(ctx, "mkfs.ext4", "-q", "-F", image); err != nil {
+		return skip("%v", err)
+	}
+	var lost ages
+	runs, flows := pick(b, 30, 1), uint64(0)
+	for i := range runs {
+		if err := run(ctx, "mount", "-o", "loop", image, mount); err != nil {
+			return skip("%v", err)
+		}
+		dir := filepath.Join(mount, "w")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			return err
+		}
+		if err := run(ctx, "sync", "-f", mount); err != nil { // the directory is not part of the test
+			return err
+		}
+		args := []string{"-N0", "-n-1", "--sync", fmt.Sprint(int(syncInterval.Seconds())), []string{"-z0", "-z6"}[i%2]}
+		v, err := b.die(ctx, dir, i, rnd, args, func(c *Collector) error {
+			defer c.Kill()
+			return shutdown(mount)
+		})
+		if err == nil {
+			err = run(ctx, "umount", mount)
+		}
+		if err == nil {
+			err = run(ctx, "mount", "-o", "loop", image, mount) // the journal is played back
+		}
+		if err != nil {
+			return err
+		}
+		n, age, err := b.remains(v, dir, "power cut")
+		if err == nil {
+			lost.add(age)
+			flows += uint64(n)
+			err = b.recovered(ctx, v, dir, n, args)
+		}
+		if err == nil {
+			err = os.RemoveAll(dir)
+		}
+		if failed := run(ctx, "umount", mount); err == nil {
+			err = failed
+		}
+		if err != nil {
+			return err
+		}
+	}
+	b.Figure("power cuts", "%d, %d flows read afterwards, every file readable and recovered at the next start", runs, flows)
+	b.Figure("age of the oldest flow lost", "%v (sync interval %v)", &lost, syncInterval)
+	return nil
+}
+
+// shutdown stops the file system of a directory as a power cut would.
+func shutdown(dir string) error {
+	const (
+		goingDown  = 0x8004587d // EXT4_IOC_SHUTDOWN, which is FS_IOC_GOINGDOWN
+		noLogFlush = 2
+	)
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.IoctlSetPointerInt(int(f.Fd()), goingDown, noLogFlush); err != nil {
+		return fmt.Errorf("shutdown of %s: %w", dir, err)
+	}
+	return nil
+}
+
+// run runs a command of the system.
+func run(ctx context.Context, name string, args ...string) error {
+	out, err := exec.CommandContext(ctx, name, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// steps are what the clock is set by, one after the other.
+var steps = []time.Duration{
+	16 * time.Minute, // an interval later
+	-3 * time.Hour,   // far behind the open file
+	16 * time.Minute, // the intervals go on from there
+	25 * time.Hour,   // another day
+	-24 * time.Hour,
+	16 * time.Minute,
+	400 * 24 * time.Hour, // another year
+	-400 * 24 * time.Hour,
+	16 * time.Minute,
+}
+
+// clockSet sets the clock forward and back while flows arrive.
+func clockSet(ctx context.Context, b *Bench) error {
+	clock, err := NewClock(b.Dir)
+	if err != nil {
+		return err
+	}
+	dir, err := b.work("w")
+	if err != nil {
+		return err
+	}
+	p := b.Self
+	p.Env = append(p.Env, clock.Env()...)
+	c, err := Capture(ctx, p, dir, "-n95", "-N3", "-z1", "-V5")
+	if err != nil {
+		return err
+	}
+	l := b.load(c, pick(b, 500_000.0, 200_000.0))
+	l.Wait = true
+	files := 0
+	err = during(ctx, l, 0, func() error {
+		b.Check(c.Log.Await("New exporter", 1), "nothing arrives: %s", c.Log)
+		now := time.Duration(0)
+		for round := range pick(b, 10, 1) {
+			for i, step := range steps {
+				if !b.Heavy && i == 4 {
+					break
+				}
+				now += step
+				clock.Set(now)
+				files++
+				if step < 0 {
+					files--                             // nothing is due
+					time.Sleep(1500 * time.Millisecond) // it looks once a second
+					continue
+				}
+				if !complete(dir, files) {
+					b.Fail("round %d: %d files are complete after the clock was set by %v, %d expected; %s", round, count(dir), step, files, c.Log)
+					return nil
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	drops, err := c.Drops()
+	if err != nil {
+		return err
+	}
+	a, err := b.ended(c, syscall.SIGTERM)
+	if err != nil {
+		return err
+	}
+	b.numbered(a, l, drops)
+	b.Figure("clock", "set %d times, by 16 minutes to 400 days, both ways: %d files, all complete, %d of %d flows kept", pick(b, 10*len(steps), 4), len(a.Files), a.Flows, l.Sent())
+	return nil
+}
+
+// day runs the tests that have a clock of their own.
+func day(ctx context.Context, b *Bench) error {
+	if !b.Heavy {
+		return skip("go test ./internal/tool/flowcapture has it")
+	}
+	began := time.Now()
+	cmd := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-run", "^(TestDay|TestClockSet)$", "./internal/tool/flowcapture")
+	out, err := cmd.CombinedOutput()
+	if errors.Is(err, exec.ErrNotFound) {
+		return skip("%v", err)
+	}
+	passed := strings.Count(string(out), "--- PASS: ")
+	b.Check(err == nil && passed == 2, "%v: %s", err, out)
+	b.Figure("24 hours with 1441 files, and a clock set by a day both ways", "%d tests passed in %v", passed, time.Since(began).Round(100*time.Millisecond))
+	return nil
+}
+
+// count returns how many complete files there are below dir.
+func count(dir string) int {
+	n := 0
+	_ = filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasPrefix(d.Name(), ftfile.PrefixDone+"-") {
+			n++
+		}
+		return nil
+	})
+	return n
+}
+
+// complete waits until there are n complete files below dir, and reports whether there are.
+func complete(dir string, n int) bool {
+	for limit := time.Now().Add(patience); count(dir) < n; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(limit) {
+			return false
+		}
+	}
+	return true
+}
