@@ -254,6 +254,37 @@ func TestNetmask(t *testing.T) {
 	}
 }
 
+// The hot paths do not allocate.
+func TestNoAllocations(t *testing.T) {
+	rec, v7 := flowtest.Layout(5, 0), flowtest.Layout(7, 0)
+	in := flowtest.Traffic(rec, 1000, 1)
+	all := in.Bytes()
+	out := make([]byte, 1000*v7.Size)
+	base := make(flow.Record, v7.Size)
+	plan := flow.NewPlan(v7, rec, 0)
+	tcp := func(r flow.Record) bool { return rec.Uint(r, flow.Prot) == 6 }
+	full := flow.NewBatch(rec)
+	var sum uint64
+	for name, run := range map[string]func(){
+		"Plan.Run":         func() { plan.Run(out, all, 1000, nil) },
+		"Plan.Run, base":   func() { plan.Run(out, all, 1000, base) },
+		"Layout.SwapOrder": func() { rec.SwapOrder(all) },
+		"Batch.Keep":       func() { in.SetBytes(all); in.Keep(tcp) },
+		"Batch.All": func() {
+			for r := range in.All() {
+				sum += rec.Uint(r, flow.DPkts) + rec.Millis(r, flow.First) + rec.Flows(r)
+				rec.PutUint(r, flow.DPkts, sum)
+			}
+		},
+		"Batch.Append, Extend": func() { full.Reset(); full.Append(in.At(0)); full.Extend(100); full.Truncate(50) },
+		"LayoutOf":             func() { _, _ = flow.LayoutOf(flow.Version{Export: 8, Agg: 14}) },
+	} {
+		if n := testing.AllocsPerRun(100, run); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
+	}
+}
+
 func BenchmarkPlan(b *testing.B) {
 	rec, v7 := flowtest.Layout(5, 0), flowtest.Layout(7, 0)
 	in := flowtest.Traffic(rec, 1000, 1)

@@ -741,6 +741,56 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
+// Reading and writing do not allocate once they are under way.
+func TestNoAllocations(t *testing.T) {
+	l := flowtest.Layout(5, 0)
+	all := flowtest.Traffic(l, 1000, 1)
+	for _, order := range []flow.Order{flow.LittleEndian, flow.BigEndian} {
+		for _, level := range []int{0, 1} {
+			h := ftfile.NewHeader(l.Version, 0)
+			h.OrderByte = byte(order)
+			var stream bytes.Buffer
+			w, err := ftfile.NewWriter(&stream, h, ftfile.Level(level))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const runs = 300
+			stream.Grow(3 * runs * len(all.Bytes()))
+			write := func() {
+				if w.Write(all) != nil || w.WriteRecord(all.At(0)) != nil {
+					t.Fatal("not written")
+				}
+			}
+			for range 100 { // buffers and blocks have their size then
+				write()
+			}
+			// Compression goes on behind; a little may be its.
+			if n := testing.AllocsPerRun(runs-100, write); n > 0 && level == 0 || n > 1 {
+				t.Errorf("%v level %d: %v allocations a Write", order, level, n)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			in, err := ftfile.NewReader(&stream)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next := func() {
+				if in.Next() == nil {
+					t.Fatal("the stream ends early")
+				}
+			}
+			for range 20 {
+				next()
+			}
+			if n := testing.AllocsPerRun(100, next); n > 0 {
+				t.Errorf("%v level %d: %v allocations a Next", order, level, n)
+			}
+			in.Close()
+		}
+	}
+}
+
 const benchRecords = 200000
 
 func benchRead(b *testing.B, level int) {
