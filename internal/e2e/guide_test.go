@@ -148,6 +148,9 @@ func run(t *testing.T, command string) string {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", command)
+	// The children of the shell go with it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	var errs bytes.Buffer
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
