@@ -66,6 +66,7 @@ type source struct {
 	depth int // destinations, as far as counted: see ReadState
 	flags uint8
 	dests []dest
+	index map[uint32]int // of dests by address; nil for short lists
 }
 
 // dest is a host that a source sent to.
@@ -167,17 +168,16 @@ func (d *Detector) source(r flow.Record, src, dst uint32, port uint64) bool {
 	if s.flags != 0 {
 		return false
 	}
-	i := slices.IndexFunc(s.dests, func(to dest) bool { return to.addr == dst })
-	if i < 0 {
+	to := s.to(dst)
+	if to == nil {
 		if uint32(uint8(s.depth)) >= d.Depth {
 			d.warn("host scan: ip=%s ts=%s", address(src), d.stamps(r))
-			s.dests, s.depth, s.flags = nil, 0, hostScan
+			s.dests, s.index, s.depth, s.flags = nil, nil, 0, hostScan
 			return true
 		}
 		s.append(dst, d.flows, port)
 		return true
 	}
-	to := &s.dests[i]
 	to.seen = d.flows
 	if port < knownPorts {
 		to.port(port)
@@ -189,7 +189,37 @@ func (d *Detector) source(r flow.Record, src, dst uint32, port uint64) bool {
 	return false
 }
 
+// indexed is the length from which a list of destinations is not searched one
+// by one: only a -D above it lets one grow that long.
+const indexed = 256
+
+// to returns the destination with an address, the first if a state file has it
+// twice; nil if there is none.
+func (s *source) to(addr uint32) *dest {
+	if len(s.dests) < indexed {
+		for i := range s.dests {
+			if s.dests[i].addr == addr {
+				return &s.dests[i]
+			}
+		}
+		return nil
+	}
+	if s.index == nil {
+		s.index = make(map[uint32]int, 2*len(s.dests))
+		for i := len(s.dests) - 1; i >= 0; i-- {
+			s.index[s.dests[i].addr] = i
+		}
+	}
+	if i, ok := s.index[addr]; ok {
+		return &s.dests[i]
+	}
+	return nil
+}
+
 func (s *source) append(dst, seen uint32, port uint64) {
+	if s.index != nil {
+		s.index[dst] = len(s.dests)
+	}
 	s.dests = append(s.dests, dest{addr: dst, seen: seen})
 	s.depth++
 	if port < knownPorts {
@@ -230,6 +260,7 @@ func (d *Detector) age() {
 		for p := &d.buckets[d.cursor]; *p != nil; {
 			s := *p
 			work += 2 + len(s.dests)
+			s.index = nil // made again when it is needed
 			s.dests = slices.DeleteFunc(s.dests, func(to dest) bool {
 				old := d.flows-to.seen > d.MaxAge
 				if old {

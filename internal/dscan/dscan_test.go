@@ -3,6 +3,9 @@ package dscan
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -119,6 +122,165 @@ func TestAger(t *testing.T) {
 	// later ones those that the run over the buckets has not come to again.
 	if !cmp.Equal(*said, []string{"ager: reset hash run"}) || left < 2 || left > 250 || d.find(7<<16) == nil || d.find(8<<16) != nil {
 		t.Errorf("%d sources left, %q", left, *said)
+	}
+}
+
+// model is the detector as its specification words it, without any index.
+type model struct {
+	c       Config
+	buckets map[uint32][]*modelSource // newest first
+	n       uint32
+	cursor  uint32
+	said    []string
+}
+
+type modelSource struct {
+	addr, depth, flags uint32
+	dests              []*modelDest
+}
+
+type modelDest struct {
+	addr, time uint32
+	ports      map[uint64]bool
+}
+
+func (m *model) flow(src, dst uint32, port uint64) {
+	m.n++
+	b := (src >> 16) ^ (src & 0xffff)
+	var s *modelSource
+	for _, one := range m.buckets[b] {
+		if one.addr == src {
+			s = one
+		}
+	}
+	enter := func() {
+		d := &modelDest{dst, m.n, map[uint64]bool{}}
+		if port < 1024 {
+			d.ports[port] = true
+		}
+		s.dests = append(s.dests, d)
+		s.depth++
+	}
+	switch {
+	case s == nil:
+		s = &modelSource{addr: src}
+		m.buckets[b] = append([]*modelSource{s}, m.buckets[b]...)
+		enter()
+	case s.flags != 0:
+		return
+	default:
+		for _, d := range s.dests {
+			if d.addr != dst {
+				continue
+			}
+			d.time = m.n
+			if port < 1024 {
+				d.ports[port] = true
+				if len(d.ports) >= int(m.c.Ports) {
+					m.said = append(m.said, fmt.Sprintf("port %x %x", src, dst))
+					d.ports = map[uint64]bool{}
+					s.flags = 2
+				}
+			}
+			return
+		}
+		if s.depth%256 >= m.c.Depth {
+			m.said = append(m.said, fmt.Sprintf("host %x", src))
+			s.dests, s.depth, s.flags = nil, 0, 1
+		} else {
+			enter()
+		}
+	}
+	if m.c.MaxAge != 0 && m.n%1000 == 0 {
+		m.age()
+	}
+}
+
+func (m *model) age() {
+	for work := 0; ; m.cursor++ {
+		if m.cursor > 65535 {
+			m.cursor = 0
+			m.said = append(m.said, "reset")
+			return
+		}
+		var left []*modelSource
+		for _, s := range m.buckets[m.cursor] {
+			work += 2
+			var dests []*modelDest
+			for _, d := range s.dests {
+				work++
+				if m.n-d.time > m.c.MaxAge {
+					s.depth--
+				} else {
+					dests = append(dests, d)
+				}
+			}
+			if s.dests = dests; s.depth != 0 {
+				left = append(left, s)
+			}
+		}
+		m.buckets[m.cursor] = left
+		if work++; work > 500 {
+			return
+		}
+	}
+}
+
+// Random flows, with limits small and beyond what is ever reported: alerts and
+// state are the model's.
+func TestModel(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 8))
+	for _, c := range []Config{
+		{Depth: 20, Ports: 5, MaxAge: 3000}, {Depth: 255, Ports: 30, MaxAge: 20000}, {Depth: 256, Ports: 64, MaxAge: 5000}, {Depth: 5000, Ports: 1000, MaxAge: 0},
+	} {
+		d, said := detector(c)
+		m := model{c: c, buckets: map[uint32][]*modelSource{}}
+		for i := range 60000 {
+			if i%7000 == 0 { // a round over all buckets would take longer
+				d.cursor, m.cursor = 0, 0
+			}
+			src, dst := rng.Uint32N(8)*rng.Uint32N(30), rng.Uint32N(3000)
+			if rng.IntN(50) == 0 { // someone new: the ager's turn may come
+				src = rng.Uint32()
+			}
+			port := rng.Uint64N(80) * rng.Uint64N(60)
+			d.Flow(record(src, dst, port))
+			m.flow(src, dst, port)
+		}
+		var got []string
+		for _, line := range *said {
+			var a, b [4]uint32
+			switch {
+			case strings.HasPrefix(line, "host scan"):
+				fmt.Sscanf(line, "host scan: ip=%d.%d.%d.%d", &a[0], &a[1], &a[2], &a[3])
+				line = fmt.Sprintf("host %x", a[0]<<24|a[1]<<16|a[2]<<8|a[3])
+			case strings.HasPrefix(line, "port scan"):
+				fmt.Sscanf(line, "port scan: src=%d.%d.%d.%d dst=%d.%d.%d.%d", &a[0], &a[1], &a[2], &a[3], &b[0], &b[1], &b[2], &b[3])
+				line = fmt.Sprintf("port %x %x", a[0]<<24|a[1]<<16|a[2]<<8|a[3], b[0]<<24|b[1]<<16|b[2]<<8|b[3])
+			case line == "ager: reset hash run":
+				line = "reset"
+			}
+			got = append(got, line)
+		}
+		if diff := cmp.Diff(m.said, got); diff != "" {
+			t.Errorf("%+v: %s", c, diff)
+		}
+		var want, state strings.Builder
+		for b := range uint32(65536) {
+			for _, s := range m.buckets[b] {
+				fmt.Fprintf(&want, "H %d %d %d %s\n", b, s.depth%256, s.flags, address(s.addr))
+				for _, to := range s.dests {
+					fmt.Fprintf(&want, "I  %d %s\n", to.time, address(to.addr))
+					if ports := slices.Sorted(maps.Keys(to.ports)); len(ports) > 0 {
+						fmt.Fprintf(&want, "P %d %s\n", len(ports), strings.Trim(fmt.Sprint(ports), "[]"))
+					}
+				}
+			}
+		}
+		want.WriteString(".\n")
+		if err := d.WriteState(&state); err != nil || state.String() != want.String() {
+			t.Errorf("%+v: %v, states differ: %d octets, want %d", c, err, state.Len(), want.Len())
+		}
 	}
 }
 
