@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -22,6 +23,7 @@ import (
 var fileScenarios = []Scenario{
 	{Name: "kill", Title: "killed (SIGKILL) at random moments: what is older than the sync interval can be read, no file is unreadable, the next start recovers", Needs: []string{"--sync"}, Run: kill},
 	{Name: "power", Title: "power cut at random moments: what is older than the sync interval is on the disk", Needs: []string{"--sync"}, Root: true, Run: power},
+	{Name: "program", Title: "the program of -R fails for a while and hangs: capture goes on, and in the end it has been run for every file", Needs: []string{"--sync"}, Run: program},
 	{Name: "clock", Title: "the clock set forward and back under load", Run: clockSet},
 	{Name: "day", Title: "24 hours of rotation every minute with a clock that is simulated, timers included", Run: day},
 }
@@ -273,6 +275,128 @@ func run(ctx context.Context, name string, args ...string) error {
 	if err != nil {
 		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(string(out)))
 	}
+	return nil
+}
+
+// program has the program of -R fail, as if its database were down, across a
+// SIGKILL; and another one hang.
+func program(ctx context.Context, b *Bench) error {
+	script := `#!/bin/sh
+[ -e ../down ] && { echo "no database for $1"; exit 1; }
+echo "$1" >>../loaded
+`
+	if err := os.WriteFile(filepath.Join(b.Dir, "load"), []byte(script), 0o755); err != nil {
+		return err
+	}
+	down := filepath.Join(b.Dir, "down")
+	if err := os.WriteFile(down, nil, 0o644); err != nil {
+		return err
+	}
+	dir, err := b.work("w")
+	if err != nil {
+		return err
+	}
+	rotations := pick(b, 100, 5)
+	var c *Collector
+	for i := range 2 { // the first is killed
+		if c, err = Capture(ctx, b.Capture, dir, "-N0", "-n-1", "-z1", "-V5", "-R", "../load"); err != nil {
+			return err
+		}
+		l := b.load(c, 100_000)
+		l.Wait = true
+		l.Engines[0].ID = uint8(i)
+		complete0 := count(dir)
+		err = during(ctx, l, 0, func() error {
+			for n := range rotations {
+				if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+					return err
+				}
+				if !complete(dir, complete0+n+1) {
+					b.Fail("no rotation: %s", c.Log)
+					return nil
+				}
+			}
+			time.Sleep(pick(b, 20*time.Second, 300*time.Millisecond))
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		b.Check(c.Log.Await("no database for", 1), "the output of the program is not logged: %s", c.Log)
+		if i == 0 {
+			c.Kill()
+		}
+	}
+	if err := os.Remove(down); err != nil {
+		return err
+	}
+	up := time.Now()
+	var names []string
+	missing := func() int {
+		text, _ := os.ReadFile(filepath.Join(b.Dir, "loaded"))
+		loaded := strings.Fields(string(text))
+		names = nil
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			return -1
+		}
+		n := 0
+		for _, e := range entries {
+			if strings.HasPrefix(e.Name(), ftfile.PrefixDone+"-") {
+				names = append(names, e.Name())
+				if !slices.Contains(loaded, e.Name()) {
+					n++
+				}
+			}
+		}
+		return n
+	}
+	n := missing()
+	for limit := time.Now().Add(pick(b, 15*time.Minute, patience)); n > 0 && time.Now().Before(limit); n = missing() {
+		time.Sleep(50 * time.Millisecond)
+	}
+	took := time.Since(up)
+	b.Check(n == 0, "the program was never run for %d of %d files; %s", n, len(names), c.Log)
+	if _, err := b.ended(c, syscall.SIGTERM); err != nil {
+		return err
+	}
+	b.Figure("program that fails", "for %d files, killed in between: all of them loaded %.1f s after it works again", len(names), took.Seconds())
+
+	// One that hangs.
+	if err := os.WriteFile(filepath.Join(b.Dir, "hang"), []byte("#!/bin/sh\nexec sleep 600\n"), 0o755); err != nil {
+		return err
+	}
+	if c, err = b.start(ctx, "hung", "-N0", "-n-1", "-z0", "-V5", "-R", "../hang"); err != nil {
+		return err
+	}
+	l := b.load(c, 500_000)
+	l.Wait = true
+	err = during(ctx, l, 0, func() error {
+		for n := range rotations {
+			if err := c.Process.Signal(syscall.SIGHUP); err != nil {
+				return err
+			}
+			if !complete(c.Dir, n+1) {
+				b.Fail("no rotation: %s", c.Log)
+				return nil
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	children := childrenOf(c.Process.Pid)
+	began := time.Now()
+	a, err := b.ended(c, syscall.SIGTERM)
+	for _, pid := range children { // it is not waited for at the end
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+	}
+	if err != nil {
+		return err
+	}
+	b.numbered(a, l, 0)
+	b.Figure("program that hangs", "%d rotations, %d of %d flows kept, %d programs at a time; ends %.1f s after TERM", rotations, a.Flows, l.Sent(), len(children), time.Since(began).Seconds())
 	return nil
 }
 

@@ -294,7 +294,7 @@ func overload(ctx context.Context, b *Bench) error {
 			return err
 		}
 		b.numbered(a, l, drops)
-		b.Check(u.Peak < 256<<20, "%s of memory", octets(u.Peak))
+		b.bounded(u)
 		b.Figure("flow-capture "+z, "%.1f million flows a second sent, %d of %d kept, %d in %d datagrams dropped and counted; %s of memory at most",
 			pace/1e6, a.Flows, sent+PDUFlows, drops*PDUFlows, drops, octets(u.Peak))
 		if err := os.RemoveAll(c.Dir); err != nil {

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -29,6 +30,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
+// short are the scenarios that are enough for go test -short, which is for the
+// race detector: those in which most happens at once.
+var short = []string{"rotation", "signals", "clients"}
+
 // TestScenarios runs every scenario in its light form.
 func TestScenarios(t *testing.T) {
 	self, err := os.Executable()
@@ -38,6 +43,9 @@ func TestScenarios(t *testing.T) {
 	traffic := ring(t)
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
+			if testing.Short() && !slices.Contains(short, s.Name) {
+				t.Skip("not with -short")
+			}
 			if s.Name != "overload" { // which is hard on its neighbours
 				t.Parallel()
 			}
@@ -426,6 +434,8 @@ func TestJudge(t *testing.T) {
 func TestCalls(t *testing.T) {
 	harmless := `12 execve("/bin/flow-capture", ["flow-capture", "-D"], 0x1) = 0
 12 openat(AT_FDCWD, "/etc/hosts", O_RDONLY|O_CLOEXEC) = 3
+12 readlinkat(AT_FDCWD, "/proc/self/exe", "/bin/flow-capture", 128) = 17
+12 openat(AT_FDCWD, "/dev/null", O_RDWR) = 3
 12 openat(AT_FDCWD, "tmp-v05.x", O_WRONLY|O_CREAT|O_EXCL|O_CLOEXEC, 0644) = 5
 13 renameat(AT_FDCWD, "tmp-v05.x", AT_FDCWD, "ft-v05.x") = 0
 13 execve("../program", ["../program", "ft-v05.x"], 0x1) = 0

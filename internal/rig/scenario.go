@@ -169,6 +169,15 @@ func (b *Bench) sound(a *Audit) {
 	b.Check(double == 0, "%d flows are there twice", double)
 }
 
+// memoryLimit is what a collector may take whatever happens.
+const memoryLimit = 256 << 20
+
+// bounded checks the memory of a collector.
+func (b *Bench) bounded(u Usage) {
+	// The race detector multiplies it.
+	b.Check(u.Peak < memoryLimit || raceDetector, "%s of memory", octets(u.Peak))
+}
+
 // numbered checks that, of every engine of a load, all flows sent are there but
 // those in datagrams dropped by the kernel. It returns how many are missing.
 func (b *Bench) numbered(a *Audit, l *Load, drops uint64) uint64 {
