@@ -122,7 +122,8 @@ var fields = [NumFields]Info{
 	DstTag:      {Name: "dst_tag", Kind: Tag, Width: 4, Match: "dst-tag", Long: "destination-tag", Key: "destination-tag", Sym: "tag", SQL: "BIGINT", Doc: "destination tag"},
 }
 
-// Info returns the registry row of f; the zero Info for a number without field.
+// Info returns the registry row of f, shared and read-only: the zero Info for a
+// number below NumFields without a field. It panics for others.
 func (f Field) Info() *Info { return &fields[f] }
 
 // String returns the flow-tools name of f.

@@ -708,6 +708,20 @@ func TestScan(t *testing.T) {
 	}
 }
 
+// A directory whose names can be read and nothing else is not an empty one.
+func TestScanNoEntry(t *testing.T) {
+	if os.Getuid() == 0 {
+		t.Skip("root may enter any directory")
+	}
+	dir := filepath.Join(t.TempDir(), "d")
+	if err := os.Mkdir(dir, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (&ftfile.Scanner{}).Scan(dir); err == nil || err.Error() != "chdir("+dir+"): permission denied" {
+		t.Error(err)
+	}
+}
+
 // Whatever the bytes, reading ends without panic, gives whole records, and what
 // was read is read again after being written.
 func FuzzStream(f *testing.F) {
