@@ -22,14 +22,14 @@ const aheadSlabs = 4
 type Damage struct {
 	Records uint64 // records delivered
 	Err     error  // io.ErrUnexpectedEOF for a cut stream, else the decoder's or reader's error
-	partial bool
+	partial string // kind of record that is there in part, "" if none is
 }
 
 // Error returns the warning text of the tools.
 func (d *Damage) Error() string {
 	switch {
-	case d.partial && errors.Is(d.Err, io.ErrUnexpectedEOF):
-		return fmt.Sprintf("Warning, partial record before EOF (after %d records)", d.Records)
+	case d.partial != "" && errors.Is(d.Err, io.ErrUnexpectedEOF):
+		return fmt.Sprintf("Warning, partial %s before EOF (after %d records)", d.partial, d.Records)
 	case errors.Is(d.Err, io.ErrUnexpectedEOF):
 		return fmt.Sprintf("Warning, stream is cut (after %d records)", d.Records)
 	}
@@ -229,7 +229,15 @@ func (s *source) damage() error {
 	if s.err == nil {
 		return nil
 	}
-	return &Damage{Records: s.count, Err: s.err, partial: len(s.carry) > 0}
+	d := &Damage{Records: s.count, Err: s.err}
+	switch {
+	case len(s.carry) == 0:
+	case s.compressed:
+		d.partial = "inflated record"
+	default:
+		d.partial = "record"
+	}
+	return d
 }
 
 // fill reads the next records into b; false at the end.

@@ -218,7 +218,7 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	meter := c.env.Progress("copying", total)
 	defer meter.Done()
 
-	queue := opener{env: c.env, inputs: all, ahead: runtime.GOMAXPROCS(0)}
+	queue := opener{env: c.env, inputs: all, ahead: min(runtime.GOMAXPROCS(0), maxAhead)}
 	defer queue.close()
 	for ctx.Err() == nil {
 		in, err := queue.next()
@@ -305,8 +305,12 @@ type opener struct {
 	opened []*inputs.Stream
 }
 
-// aheadBatches is how many batches of a following file are inflated ahead.
-const aheadBatches = 64
+// How many files are open at a time, and how many batches of each are inflated
+// ahead: 28 MiB at the most.
+const (
+	maxAhead     = 8
+	aheadBatches = 64
+)
 
 // next returns the next stream, or nil after the last. Opening ahead stops at
 // standard input and at files that fail; those are met again in their turn.
