@@ -23,6 +23,16 @@ type Options struct {
 	Group bool // -g: one list for all operands, by capture start
 }
 
+// Flags returns the options -a and -g, and -m, which is accepted and ignored:
+// files are never mapped.
+func (o *Options) Flags() []cli.Flag {
+	return []cli.Flag{
+		cli.Bool('a', "all", &o.Open, "also take files still being written (tmp*)"),
+		cli.Bool('g', "group", &o.Group, "order all operands by capture start, not each by itself"),
+		cli.Func('m', "no-mmap", "", func(string) error { return nil }, "accepted and ignored: files are never mapped"),
+	}
+}
+
 // Input is one stream to read.
 type Input struct {
 	ftfile.Entry // Path "-" is standard input; Header is nil then
@@ -124,7 +134,8 @@ func (s *Stream) Close() error {
 	return s.file.Close()
 }
 
-// Start opens the stream. The error is [ErrGone] or ends the tool.
+// Start opens the stream. The error is [ErrGone], which has been reported, or
+// ends the tool.
 func (in *Input) Start() (*Stream, error) {
 	if in.Stdin() {
 		r, err := streamio.Open(in.env)
@@ -135,6 +146,7 @@ func (in *Input) Start() (*Stream, error) {
 	}
 	f, err := os.Open(in.Path)
 	if errors.Is(err, fs.ErrNotExist) {
+		in.env.Warn("open(%s): %v", in.Path, ErrGone)
 		return nil, ErrGone
 	}
 	if err != nil {

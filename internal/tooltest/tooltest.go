@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -168,4 +169,29 @@ func (f *Full) Write(p []byte) (int, error) {
 		return 0, &os.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC}
 	}
 	return len(p), nil
+}
+
+// Room is an output with room for so many octets.
+type Room int
+
+func (r *Room) Write(p []byte) (int, error) {
+	if *r -= Room(len(p)); *r < 0 {
+		return 0, &os.PathError{Op: "write", Path: "/dev/full", Err: syscall.ENOSPC}
+	}
+	return len(p), nil
+}
+
+// NothingLeft makes the test fail when more goroutines run at its end than do
+// now.
+func NothingLeft(t testing.TB) {
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		t.Helper()
+		for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Errorf("%d goroutines, %d before", runtime.NumGoroutine(), before)
+				return
+			}
+		}
+	})
 }

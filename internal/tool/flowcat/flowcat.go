@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -23,7 +24,6 @@ type options struct {
 	streamio.Output
 	inputs  inputs.Options
 	preload bool
-	mmap    bool // accepted for the original's sake
 	out     string
 	low     *string // -t
 	high    *string // -T
@@ -39,15 +39,12 @@ func Spec() *cli.Spec {
 		MaxOperands: -1,
 		HelpExit:    1,
 		UsageExit:   1,
-		Flags: append([]cli.Flag{
-			cli.Bool('a', "all", &o.inputs.Open, "also take files still being written (tmp*)"),
-			cli.Bool('g', "group", &o.inputs.Group, "sort all operands by capture start, not each by itself"),
-			cli.Bool('m', "no-mmap", &o.mmap, "accepted and ignored: files are never mapped"),
+		Flags: slices.Concat(o.inputs.Flags(), []cli.Flag{
 			streamio.OutputFlag(&o.out),
 			cli.Bool('p', "preload", &o.preload, "read all headers first and carry over what they say"),
 			timeFlag('t', "start", &o.low, "only files that began at time or before; with -T: that began from -t to -T"),
 			timeFlag('T', "end", &o.high, "only files that ended at time or later"),
-		}, o.Flags("bCdz")...),
+		}, o.Flags("bCdz")),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-cat copies the flow streams in files, directories (recursively, by capture start) and standard input to one stream of the same record version. " +
 			"Times may be given in many ways: \"2026-11-23 10:00\", \"yesterday\", \"2 hours ago\".",
@@ -118,16 +115,18 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	defer sink.Close()
 	sink.Debug = o.Debug
-	c := copier{options: o, env: env, header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming), sink: sink}
-	defer c.abort()
+	c := copier{options: o, env: env, Join: streamio.Join{
+		Output: &o.Output, Sink: sink, Header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming),
+		Final: []ftfile.Tag{ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt},
+	}}
+	defer c.Abort()
 	all, err := inputs.Collect(env, env.Args, o.inputs)
 	if err != nil {
 		return err
 	}
 	if o.Comment != nil { // before the preload, whose comments override it
-		o.Apply(c.header)
+		o.Apply(c.Header)
 		o.Comment = nil
 	}
 	if o.preload || o.low != nil || o.high != nil {
@@ -142,7 +141,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	if o.Debug > 0 {
-		env.Profile(c.out.Flows())
+		env.Profile(c.Out.Flows())
 	}
 	return nil
 }
@@ -153,7 +152,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 // that has a hostname, comment, ... gives it, whatever -C says.
 func (c *copier) preload(all []inputs.Input, window span) ([]inputs.Input, error) {
 	kept := all[:0]
-	h := c.header
+	h := c.Header
 	h.Flags |= ftfile.FlagPreloaded
 	h.Mark(ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt)
 	var starts, ends int
@@ -195,19 +194,8 @@ func (c *copier) preload(all []inputs.Input, window span) ([]inputs.Input, error
 // copier writes the streams to one output.
 type copier struct {
 	*options
-	env    *cli.Env
-	header *ftfile.Header // of the output
-	sink   *streamio.Sink
-	out    *ftfile.Writer
-	start  uint32 // least and greatest raw times of the streams copied
-	end    uint32
-}
-
-// abort lets go of the output when the tool fails: what is buffered is lost.
-func (c *copier) abort() {
-	if c.out != nil {
-		c.out.Abort()
-	}
+	streamio.Join
+	env *cli.Env
 }
 
 func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
@@ -218,7 +206,7 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 	meter := c.env.Progress("copying", total)
 	defer meter.Done()
 
-	queue := opener{env: c.env, inputs: all, ahead: min(runtime.GOMAXPROCS(0), maxAhead)}
+	queue := opener{inputs: all, ahead: min(runtime.GOMAXPROCS(0), maxAhead)}
 	defer queue.close()
 	for ctx.Err() == nil {
 		in, err := queue.next()
@@ -232,8 +220,8 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 			return err
 		}
 	}
-	if c.out == nil {
-		if c.sink.Regular {
+	if c.Out == nil {
+		if c.Sink.Regular {
 			return streamio.ErrNothing
 		}
 		if c.env.Warned() {
@@ -241,9 +229,7 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 		}
 		return errors.New("no flow stream to copy")
 	}
-	return c.sink.Complete(c.out, c.header, func(h *ftfile.Header) {
-		h.Start, h.End, h.Flows = c.start, c.end, uint32(c.out.Flows())
-	})
+	return c.Complete()
 }
 
 // stream copies one stream, writing the output header before the first. Behind
@@ -251,18 +237,18 @@ func (c *copier) copy(ctx context.Context, all []inputs.Input) error {
 // should they not match, what is buffered must be lost.
 func (c *copier) stream(ctx context.Context, in *inputs.Stream, last bool, meter *cli.Meter) error {
 	defer in.Close()
-	if err := c.begin(in.Header()); err != nil {
+	if err := c.Begin(in.Header()); err != nil {
 		return err
 	}
-	if c.Debug > 5 {
+	if c.Sink.Debug > 5 {
 		c.env.Warn("working file=%s", in.Name)
 	}
 	for b := range in.Batches() {
-		if err := c.out.Write(b); err != nil {
+		if err := c.Out.Write(b); err != nil {
 			return err
 		}
 		if in.Live && last {
-			if err := c.out.Flush(); err != nil {
+			if err := c.Out.Flush(); err != nil {
 				return err
 			}
 		}
@@ -275,31 +261,9 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, last bool, meter
 	return nil
 }
 
-// begin takes notice of the header of a stream to be copied.
-func (c *copier) begin(h *ftfile.Header) error {
-	if c.out == nil {
-		c.header.SetVersion(h.Version)
-		c.start = h.Start
-		if c.sink.Regular {
-			c.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt)
-		}
-		out, err := c.CreateOn(c.sink, c.header)
-		if err != nil {
-			return err
-		}
-		c.out = out
-	} else if h.Version != c.header.Version {
-		// Compat: the records still buffered are lost (stream-format.md section 9).
-		return errors.New("data version or sub version changed!")
-	}
-	c.start, c.end = min(c.start, h.Start), max(c.end, h.End)
-	return nil
-}
-
 // opener opens the streams in order, some of them ahead, so that compressed
 // files inflate while the ones before them are copied.
 type opener struct {
-	env    *cli.Env
 	inputs []inputs.Input // not opened yet
 	ahead  int
 	opened []*inputs.Stream
@@ -322,7 +286,6 @@ func (q *opener) next() (*inputs.Stream, error) {
 		}
 		s, err := in.Start()
 		if errors.Is(err, inputs.ErrGone) {
-			q.env.Warn("open(%s): %v", in.Path, err)
 			q.inputs = q.inputs[1:]
 			continue
 		}

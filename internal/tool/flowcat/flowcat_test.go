@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -578,40 +577,27 @@ func TestNothingLeft(t *testing.T) {
 		"a":  flowtest.Stream(marked(100000, 1), ftfile.Level(1)), // more than is inflated ahead
 		"v7": flowtest.Stream(flowtest.Random(flowtest.Layout(7, 0), 1, 1)),
 	})
-	before := runtime.NumGoroutine()
+	tooltest.NothingLeft(t)
 	for range 5 {
 		tooltest.World{Dir: dir}.Run(t.Context(), Spec(), "-z1", "v7", "a")
-		tooltest.World{Dir: dir, Out: &failing{1000}}.Run(t.Context(), Spec(), "-z1", "v7", "a")
-		tooltest.World{Dir: dir, Out: &failing{100000}}.Run(t.Context(), Spec(), "-z1", "a", "a")
-	}
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-		}
+		tooltest.World{Dir: dir, Out: room(1000)}.Run(t.Context(), Spec(), "-z1", "v7", "a")
+		tooltest.World{Dir: dir, Out: room(100000)}.Run(t.Context(), Spec(), "-z1", "a", "a")
 	}
 }
 
-// failing takes some octets and then no more.
-type failing struct{ room int }
-
-func (f *failing) Write(p []byte) (int, error) {
-	if f.room -= len(p); f.room < 0 {
-		return 0, &os.PathError{Op: "write", Path: "/dev/stdout", Err: syscall.ENOSPC}
-	}
-	return len(p), nil
-}
+func room(octets int) io.Writer { return (*tooltest.Room)(&octets) }
 
 // A failed write ends the program, at whatever point it is noticed.
 func TestWriteError(t *testing.T) {
 	for _, level := range []string{"0", "6"} {
-		for room, want := range map[int]string{
+		for octets, want := range map[int]string{
 			0:     "flow-cat: writen(): no space left on device\nflow-cat: ftio_write_header(): failed\n",
 			100:   "flow-cat: ftio_write(): failed: no space left on device\n",
 			30000: "flow-cat: ftio_write(): failed: no space left on device\n",
 		} {
-			r := tooltest.World{Stdin: bytes.NewReader(flowtest.Stream(marked(1500, 1))), Out: &failing{room}}.Run(t.Context(), Spec(), "-z", level)
+			r := tooltest.World{Stdin: bytes.NewReader(flowtest.Stream(marked(1500, 1))), Out: room(octets)}.Run(t.Context(), Spec(), "-z", level)
 			if r.Code != 1 || r.Err != want {
-				t.Errorf("level %s, room for %d: status %d, %s", level, room, r.Code, r.Err)
+				t.Errorf("level %s, room for %d: status %d, %s", level, octets, r.Code, r.Err)
 			}
 		}
 	}
@@ -634,7 +620,7 @@ func TestGone(t *testing.T) {
 				}
 				all[i].Path += ".gone"
 			}
-			q := opener{env: env, inputs: all, ahead: ahead}
+			q := opener{inputs: all, ahead: ahead}
 			defer q.close()
 			for n := 0; ; n++ {
 				s, err := q.next()

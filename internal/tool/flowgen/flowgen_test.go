@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"syscall"
 	"testing"
 
 	"flowtools/internal/flowtest"
@@ -135,22 +134,13 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// full takes some octets and then no more.
-type full struct{ room int }
-
-func (f *full) Write(p []byte) (int, error) {
-	if f.room -= len(p); f.room < 0 {
-		return 0, syscall.ENOSPC
-	}
-	return len(p), nil
-}
-
 func TestWriteError(t *testing.T) {
 	for _, args := range []string{"-n 3", "-n 3 -z 6", "-n 100000", "-n 100000 -z 1"} {
-		for room, want := range map[int]string{0: "flow-gen: writen(): no space left on device\nflow-gen: ftio_write_header(): failed\n", 60: "flow-gen: ftio_write(): failed: no space left on device\n"} {
-			r := tooltest.World{Out: &full{room}}.Run(t.Context(), Spec(), strings.Fields(args)...)
+		for octets, want := range map[int]string{0: "flow-gen: writen(): no space left on device\nflow-gen: ftio_write_header(): failed\n", 60: "flow-gen: ftio_write(): failed: no space left on device\n"} {
+			room := tooltest.Room(octets)
+			r := tooltest.World{Out: &room}.Run(t.Context(), Spec(), strings.Fields(args)...)
 			if r.Code != 1 || r.Err != want {
-				t.Errorf("%s, room for %d: status %d, %s", args, room, r.Code, r.Err)
+				t.Errorf("%s, room for %d: status %d, %s", args, octets, r.Code, r.Err)
 			}
 		}
 	}

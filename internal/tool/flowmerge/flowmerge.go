@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
 	"syscall"
 
 	"flowtools/internal/cli"
@@ -18,7 +19,6 @@ import (
 type options struct {
 	streamio.Output
 	inputs inputs.Options
-	mmap   bool // accepted for the original's sake
 	out    string
 }
 
@@ -32,13 +32,10 @@ func Spec() *cli.Spec {
 		MaxOperands: -1,
 		HelpExit:    1,
 		UsageExit:   1,
-		Flags: append([]cli.Flag{
-			cli.Bool('a', "all", &o.inputs.Open, "also take files still being written (tmp*)"),
-			cli.Bool('g', "group", &o.inputs.Group, "order all operands by capture start, not each by itself (decides ties)"),
-			cli.Bool('m', "no-mmap", &o.mmap, "accepted and ignored: files are never mapped"),
+		Flags: slices.Concat(o.inputs.Flags(), []cli.Flag{
 			streamio.OutputFlag(&o.out),
 			cli.Refused('i', "arg"),
-		}, o.Flags("bCdz")...),
+		}, o.Flags("bCdz")),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-merge reads all its inputs at the same time and writes their flows in order of the time each ended. " +
 			"Inputs that are sorted by themselves give a sorted output; within one input the order is never changed.",
@@ -106,18 +103,20 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if err != nil {
 		return err
 	}
-	defer sink.Close()
 	sink.Debug = o.Debug
+	m := merger{env: env, Join: streamio.Join{
+		Output: &o.Output, Sink: sink, Header: ftfile.NewHeader(flow.Version{}, ftfile.FlagStreaming),
+		Final: []ftfile.Tag{ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows},
+	}}
+	defer m.close()
 	all, err := inputs.Collect(env, env.Args, o.inputs)
 	if err != nil {
 		return err
 	}
-	m := merger{options: o, env: env, sink: sink}
-	defer m.close()
 	if err := m.open(all); err != nil {
 		return err
 	}
-	if m.out == nil {
+	if m.Out == nil {
 		if sink.Regular {
 			return streamio.ErrNothing
 		}
@@ -129,26 +128,21 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	for _, l := range m.lanes {
 		streamio.Warn(env, l.Reader)
 	}
-	err = sink.Complete(m.out, m.header, func(h *ftfile.Header) {
-		h.Start, h.End, h.Flows = m.start, m.end, uint32(m.out.Flows())
-	})
-	if err == nil && o.Debug > 0 {
-		env.Profile(m.out.Flows())
+	if err := m.Complete(); err != nil {
+		return err
 	}
-	return err
+	if o.Debug > 0 {
+		env.Profile(m.Out.Flows())
+	}
+	return nil
 }
 
 // merger writes the streams to one output.
 type merger struct {
-	*options
-	env    *cli.Env
-	sink   *streamio.Sink
-	lanes  lanes // in the order of the list
-	size   int64 // octets of the files
-	header *ftfile.Header
-	out    *ftfile.Writer // nil until a stream is open
-	start  uint32         // least and greatest raw times of the streams
-	end    uint32
+	streamio.Join
+	env   *cli.Env
+	lanes lanes // in the order of the list
+	size  int64 // octets of the files
 }
 
 // open opens all streams, writing the output header with the first.
@@ -156,7 +150,6 @@ func (m *merger) open(all []inputs.Input) error {
 	for i := range all {
 		in, err := all[i].Start()
 		if errors.Is(err, inputs.ErrGone) {
-			m.env.Warn("open(%s): %v", all[i].Path, err)
 			continue
 		}
 		if err != nil {
@@ -164,42 +157,19 @@ func (m *merger) open(all []inputs.Input) error {
 		}
 		m.lanes = append(m.lanes, &lane{Stream: in, index: i})
 		m.size += all[i].Size
-		if err := m.begin(in.Header()); err != nil {
+		if err := m.Begin(in.Header()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// begin takes notice of the header of a stream to be merged.
-func (m *merger) begin(h *ftfile.Header) error {
-	if m.out == nil {
-		m.start = h.Start
-		m.header = ftfile.NewHeader(h.Version, ftfile.FlagStreaming)
-		if m.sink.Regular {
-			m.header.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
-		}
-		out, err := m.CreateOn(m.sink, m.header)
-		if err != nil {
-			return err
-		}
-		m.out = out
-	} else if h.Version != m.header.Version {
-		return errors.New("data version or sub version changed!")
-	}
-	m.start, m.end = min(m.start, h.Start), max(m.end, h.End)
-	return nil
-}
-
-// close lets go of everything; what is buffered is lost unless the output was
-// completed.
+// close lets go of everything.
 func (m *merger) close() {
 	for _, l := range m.lanes {
 		l.Close()
 	}
-	if m.out != nil {
-		m.out.Abort()
-	}
+	m.Abort()
 }
 
 // What the lanes together may hold of their streams, in octets, and how much of
@@ -235,12 +205,12 @@ func (m *merger) merge(ctx context.Context) error {
 	heap := m.fill()
 	for n := 1; len(heap) > 0; n++ {
 		top := heap[0]
-		if err := m.out.WriteRecord(top.batch.At(top.at)); err != nil {
+		if err := m.Out.WriteRecord(top.batch.At(top.at)); err != nil {
 			return err
 		}
 		waits := top.Live && !top.more()
 		if waits {
-			if err := m.out.Flush(); err != nil {
+			if err := m.Out.Flush(); err != nil {
 				return err
 			}
 		}
@@ -250,7 +220,7 @@ func (m *merger) merge(ctx context.Context) error {
 		}
 		heap.fix(0)
 		if n%turn == 0 {
-			meter.Add(int64(turn * m.out.Layout().Size))
+			meter.Add(int64(turn * m.Out.Layout().Size))
 		}
 		if (waits || n%turn == 0) && ctx.Err() != nil {
 			break

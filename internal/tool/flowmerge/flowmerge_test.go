@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -267,30 +266,15 @@ func TestNothingLeft(t *testing.T) {
 		"a":  flowtest.Stream(flowtest.Traffic(flowtest.Layout(5, 0), 100000, 1), ftfile.Level(1)),
 		"v7": flowtest.Stream(flowtest.Random(flowtest.Layout(7, 0), 1, 1)),
 	})
-	before := runtime.NumGoroutine()
+	tooltest.NothingLeft(t)
 	for range 3 {
 		for _, args := range [][]string{{"-z1", "a", "v7"}, {"-z1", "a", "a"}} {
-			full := &limited{100000}
-			if r := (tooltest.World{Dir: dir, Out: full}).Run(t.Context(), Spec(), args...); r.Code != 1 {
+			room := tooltest.Room(100000)
+			if r := (tooltest.World{Dir: dir, Out: &room}).Run(t.Context(), Spec(), args...); r.Code != 1 {
 				t.Errorf("%q: status %d", args, r.Code)
 			}
 		}
 	}
-	for end := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-		}
-	}
-}
-
-// limited takes some octets and then no more.
-type limited struct{ room int }
-
-func (l *limited) Write(p []byte) (int, error) {
-	if l.room -= len(p); l.room < 0 {
-		return 0, io.ErrShortWrite
-	}
-	return len(p), nil
 }
 
 func BenchmarkMerge(b *testing.B) {
