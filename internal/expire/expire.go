@@ -42,6 +42,17 @@ func (l *List) Add(f File) {
 	l.bytes += uint64(f.Size)
 }
 
+// Insert puts a file where it belongs by capture start, behind all that are not
+// newer.
+func (l *List) Insert(f File) {
+	at := len(l.files)
+	for at > 0 && l.files[at-1].Start > f.Start {
+		at--
+	}
+	l.files = slices.Insert(l.files, at, f)
+	l.bytes += uint64(f.Size)
+}
+
 // All returns the files, the oldest first; the caller may not change them.
 func (l *List) All() []File { return l.files }
 

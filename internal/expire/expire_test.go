@@ -142,3 +142,18 @@ func TestNewList(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestInsert: a file that comes late takes its place by capture start.
+func TestInsert(t *testing.T) {
+	l := sample(1, 10, 100)
+	for _, f := range []expire.File{{Path: "new", Size: 1000, Start: 7}, {Path: "old", Size: 10_000}, {Path: "same", Size: 100_000, Start: 1}} {
+		l.Insert(f)
+	}
+	if diff := cmp.Diff([]string{"f0", "old", "f1", "same", "f2", "new"}, paths(l)); diff != "" {
+		t.Error(diff)
+	}
+	l.Sweep(expire.Limit{Bytes: 101_111}, 0, func(string) error { return nil }, func(string, ...any) {})
+	if diff := cmp.Diff([]string{"f1", "same", "f2", "new"}, paths(l)); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -69,7 +69,7 @@ func (s *Scanner) walk(dir string, depth int, found *[]Entry) error {
 	for _, entry := range names {
 		name := entry.Name()
 		// Compat: every two-character name with a dot second is skipped, as ".." is.
-		if name == "." || len(name) == 2 && name[1] == '.' {
+		if name == "." || len(name) == 2 && name[1] == '.' || strings.HasPrefix(name, PrefixPrivate) {
 			continue
 		}
 		path := dir + "/" + name // exactly as given: "w/" makes "w//ft-..."

@@ -655,6 +655,7 @@ func TestScan(t *testing.T) {
 	dir := t.TempDir()
 	for name, start := range map[string]uint32{
 		"ft-b": 20, "ft-a": 30, "sub/ft-c": 10, "sub/deep/cf-d": 25, "tmp-open": 5, "other": 15, "a.": 1, "tmpdir/ft-e": 40, ".hidden": 50,
+		ftfile.PrefixPrivate + "tmp-b": 2, "sub/" + ftfile.PrefixPrivate + "queue": 3, // never told of
 	} {
 		file(t, filepath.Join(dir, name), start)
 	}

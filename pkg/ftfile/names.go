@@ -17,6 +17,10 @@ const (
 	PrefixCflowd = "cf"
 )
 
+// PrefixPrivate begins the names of what flow-capture keeps for itself beside
+// its files. No tool reads such a file as flows, or speaks of it.
+const PrefixPrivate = ".flow-capture."
+
 // IsCapture reports whether name begins with one of the prefixes that expiry
 // considers.
 func IsCapture(name string) bool {

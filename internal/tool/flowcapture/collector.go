@@ -2,8 +2,11 @@ package flowcapture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"path"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -29,6 +32,7 @@ type collector struct {
 	statistics *capture.Statistics
 	clock      time.Time // at the last look
 	ending     bool      // no more sweeps
+	leftovers  []string  // open files of a run that did not end well
 	meter      *meter    // nil without --metrics
 	kernel     kernelDrops
 	service    service
@@ -54,21 +58,24 @@ func (o *options) collector(env *cli.Env) (*collector, error) {
 	if o.program != "" {
 		c.runner = &capture.Program{Name: o.program, Dir: env.Dir, Warn: env.Warn}
 	}
+	left, live := capture.Leftovers(env.Path, env.Warn)
+	c.leftovers = left
 	if o.limit != (expire.Limit{}) {
-		if err := c.scan(); err != nil {
+		if err := c.scan(slices.Concat(left, live)); err != nil {
 			return nil, err
 		}
 		c.list()
 		c.sweep()
 	}
 	c.store = capture.NewStore(capture.StoreConfig{
-		Output: o.Output, Path: env.Path, Nesting: o.nesting, Zone: env.Zone(), Files: o.rotations + 1, Now: env.Now,
+		Output: o.Output, Path: env.Path, Nesting: o.nesting, Zone: env.Zone(), Files: o.rotations + 1, Sync: o.sync,
+		Now: env.Now, Warn: env.Warn,
 	})
 	return c, nil
 }
 
-// scan makes the list of the files that are there.
-func (c *collector) scan() error {
+// scan makes the list of the files that are there, but for those that are open.
+func (c *collector) scan(open []string) error {
 	base := c.env.Dir
 	if base == "" {
 		base = "."
@@ -81,6 +88,7 @@ func (c *collector) scan() error {
 	for i := range found {
 		found[i].Path = "." + strings.TrimPrefix(found[i].Path, base)
 	}
+	found = slices.DeleteFunc(found, func(e ftfile.Entry) bool { return slices.Contains(open, path.Clean(e.Path)) })
 	c.files = expire.NewList(found)
 	return nil
 }
@@ -101,13 +109,22 @@ func (c *collector) sweep() {
 	if c.files == nil {
 		return
 	}
+	open := uint64(0)
 	remove := func(name string) error { return os.Remove(c.env.Path(name)) }
+	if c.store != nil { // at work: nothing may wait for the disk
+		open = uint64(c.store.Octets())
+		now := remove
+		remove = func(name string) error {
+			c.store.Background(func() {
+				if err := now(name); err != nil {
+					c.env.Warn("unlink(%s): %v", name, ftfile.Reason(err))
+				}
+			})
+			return nil
+		}
+	}
 	if c.Debug != 0 {
 		remove = nil
-	}
-	open := uint64(0)
-	if c.store != nil {
-		open = uint64(c.store.Octets())
 	}
 	c.files.Sweep(c.limit, open, remove, c.env.Warn)
 }
@@ -116,6 +133,7 @@ func (c *collector) sweep() {
 // and takes what has arrived until bursts is closed.
 func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <-chan *capture.Burst, stop func()) error {
 	defer c.store.Drain()
+	c.store.Recover(c.leftovers, func() {})
 	if c.intake.Layout() != nil {
 		if err := c.begin(); err != nil {
 			return err
@@ -150,6 +168,8 @@ func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <
 			c.kernel.tell(c.env.Warn)
 			c.meter.draw(c)
 			c.service.alive()
+		case <-c.store.SyncDue():
+			c.store.SyncNow()
 		case <-rotate.C:
 			if err := c.look(); err != nil {
 				return err
@@ -224,9 +244,7 @@ func (c *collector) take(b *capture.Burst) error {
 		}
 		flows := c.intake.Flows(d)
 		c.pipeline.Run(flows, c.intake.Exporter())
-		if err := c.store.Write(flows); err != nil {
-			return err
-		}
+		c.store.Write(flows)
 		c.clients.Write(flows)
 	}
 	return nil
@@ -244,6 +262,7 @@ func (c *collector) look() error {
 			return err
 		}
 	}
+	c.store.Tick()
 	if c.statistics.Due(now) {
 		c.intake.Print(now, func(e *netflow.Exporter) string { return fmt.Sprintf(" filter_drops=%d", e.Dropped) })
 	}
@@ -259,23 +278,42 @@ func (c *collector) rotate() error {
 	return c.open()
 }
 
-// completed takes the files that have been completed.
+// completed takes the files that have been completed. One that could not be is an
+// error at the end of the program.
 func (c *collector) completed() error {
+	var failed error
 	for _, f := range c.store.Take() {
 		if f.Err != nil {
-			return f.Err
+			if c.ending {
+				failed = errors.Join(failed, f.Err)
+				continue
+			}
+			for line := range strings.Lines(f.Err.Error()) {
+				c.env.Warn("%s", strings.TrimSuffix(line, "\n"))
+			}
+			continue
 		}
 		c.completes++
 		if c.files != nil && !c.ending {
-			c.files.Add(expire.File{Path: f.Name, Size: f.Size, Start: f.Start})
-			c.list()
-			c.sweep()
+			c.expire(f)
 		}
 		if c.runner != nil {
 			c.runner.Start(f.Name)
 		}
 	}
-	return nil
+	return failed
+}
+
+// expire enters a file into the list and sweeps.
+func (c *collector) expire(f capture.Closed) {
+	file := expire.File{Path: f.Name, Size: f.Size, Start: f.Start}
+	if f.Recovered {
+		c.files.Insert(file)
+	} else {
+		c.files.Add(file)
+	}
+	c.list()
+	c.sweep()
 }
 
 // hangup answers SIGHUP.

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -26,10 +28,11 @@ import (
 type bench struct {
 	t       *testing.T
 	dir     string
-	offset  time.Duration // of the collector's wall clock
+	offset  atomic.Int64 // of the collector's wall clock, nanoseconds
 	bursts  chan *capture.Burst
 	signals chan os.Signal
 	ended   chan error
+	mu      sync.Mutex
 	log     []string
 	seq     uint32
 	src     netip.Addr
@@ -43,13 +46,17 @@ func newBench(t *testing.T, args ...string) *bench {
 		ended: make(chan error, 1), src: netip.MustParseAddr("10.0.0.1"),
 	}
 	env := &cli.Env{
-		Dir: b.dir, Now: func() time.Time { return time.Now().Add(b.offset) },
+		Dir: b.dir, Now: func() time.Time { return time.Now().Add(time.Duration(b.offset.Load())) },
 		LookupEnv: func(name string) (string, bool) { return "UTC0", name == "TZ" },
 	}
 	// The options are parsed as ever; then the collector runs without socket.
 	o, s := newSpec()
 	s.Run = func(ctx context.Context, env *cli.Env) error {
-		env.Log = func(text string) { b.log = append(b.log, text) }
+		env.Log = func(text string) {
+			b.mu.Lock()
+			defer b.mu.Unlock()
+			b.log = append(b.log, text)
+		}
 		c, err := o.collector(env)
 		if err != nil {
 			return err
@@ -130,6 +137,8 @@ func (b *bench) files() []file {
 }
 
 func (b *bench) logged(part string) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	n := 0
 	for _, line := range b.log {
 		if strings.Contains(line, part) {
@@ -220,10 +229,10 @@ func TestClockSet(t *testing.T) {
 		b := newBench(t, "-n95", "-N0", "-z0", "-V5")
 		time.Sleep(5 * time.Minute)
 		b.send(v5, 1)
-		b.offset = 24 * time.Hour // forward: the interval is over
+		b.offset.Store(int64(24 * time.Hour)) // forward: the interval is over
 		time.Sleep(2 * time.Second)
 		b.send(v5, 2)
-		b.offset = -24 * time.Hour // back: the file must not stay open for two days
+		b.offset.Store(-int64(24 * time.Hour)) // back: the file must not stay open for two days
 		time.Sleep(10 * time.Minute)
 		b.send(v5, 4)
 		time.Sleep(time.Minute)
@@ -314,23 +323,46 @@ func TestStatistics(t *testing.T) {
 	})
 }
 
-// TestFileLost: a file that cannot be made ends the program.
-func TestFileLost(t *testing.T) {
+// TestDirectoryLost: files that cannot be made do not end the program; what is
+// kept while it could be made good again is not lost.
+func TestDirectoryLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := newBench(t, "-n1439", "-N1", "-z0")
 		b.send(v5, 1)
-		if err := os.Rename(filepath.Join(b.dir, "2000"), filepath.Join(b.dir, "gone")); err != nil {
+		year, gone := filepath.Join(b.dir, "2000"), filepath.Join(b.dir, "gone")
+		if err := os.Rename(year, gone); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(b.dir, "2000"), nil, 0o644); err != nil {
+		if err := os.WriteFile(year, nil, 0o644); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(2 * time.Minute)
-		if err := <-b.ended; err == nil {
-			t.Error("goes on")
-		}
-		if b.logged("mkdir(2000): ") != 1 && b.logged("rename(") != 1 {
+		time.Sleep(90 * time.Second) // the first file cannot be renamed, the second cannot be made
+		b.send(v5, 2)                // lost with the interval
+		time.Sleep(time.Minute)
+		b.send(v5, 4)
+		if b.logged("rename(2000/") != 1 || b.logged("mkdir(2000): not a directory") == 0 || b.logged("capture goes on") != 1 {
 			t.Errorf("%q", b.log)
+		}
+		if err := os.Remove(year); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(gone, year); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(20 * time.Second)
+		b.send(v5, 8)
+		if b.logged("2 flows are lost") == 0 {
+			t.Errorf("%q", b.log)
+		}
+		if err := b.stop(); err != nil {
+			t.Error(err)
+		}
+		want := []file{
+			{"2000/ft-v05.2000-01-01.000200+0000", 12, 2, 946684920, 946684970, true},
+			{"2000/tmp-v05.2000-01-01.000000+0000", 1, 0, 946684800, 946684860, true}, // for the next start
+		}
+		if d := cmp.Diff(want, b.files()); d != "" {
+			t.Error(d)
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
 
@@ -36,6 +37,7 @@ type options struct {
 	version    *flow.Version
 	rules      capture.Rules
 	clients    int
+	sync       time.Duration
 	metrics    string
 	listen     []string
 }
@@ -53,6 +55,7 @@ func newSpec() (*options, *cli.Spec) {
 	o := &options{
 		nesting: ftfile.NestLimit, rotations: 95, pid: "/var/run/flow-capture.pid",
 		Output: streamio.Output{Level: 6},
+		sync:   defaultSync,
 	}
 	return o, &cli.Spec{
 		Name:        "flow-capture",
@@ -76,6 +79,7 @@ func newSpec() (*options, *cli.Spec) {
 			cli.File('p', "pid-file", "file", &o.pid, "pid file, to which .PORT is added; - is none (default /var/run/flow-capture.pid)"),
 			cli.File('R', "rotate-program", "program", &o.program, "run for each completed file, with its name as only argument"),
 			capture.StatFlag(&o.stat),
+			cli.Func(0, "sync", "seconds", o.setSync, fmt.Sprintf("flows older than this are safe on disk if the program is killed or the power fails (0 is never; default %d)", defaultSync/time.Second)),
 			cli.File('t', "tag-file", "file", &o.rules.Tag.File, "tag file (default SYSCONFDIR/cfg/tag.cfg)"),
 			cli.Func('T', "tag", "definition", o.setTag, "tag flows by this definition of the tag file; files are then of version 1005"),
 			cli.Bool('u', "keep-umask", &o.keepUmask, "keep the umask when detaching (it is 022 otherwise)"),
@@ -119,6 +123,18 @@ func listenFlag(p *[]string) cli.Flag {
 		"also receive there; may be repeated")
 	f.Many = true
 	return f
+}
+
+// defaultSync is the age from which on flows survive a crash.
+const defaultSync = time.Minute
+
+func (o *options) setSync(s string) error {
+	n := clib.Atoi(s)
+	if n < 0 || n > 86400 {
+		return errors.New("--sync must be between 0 and 86400")
+	}
+	o.sync = time.Duration(n) * time.Second
+	return nil
 }
 
 func (o *options) setSize(s string) error {
