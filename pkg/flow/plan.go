@@ -32,14 +32,13 @@ const (
 	copy2
 	copy4
 	copy8
-	swap2    // one 16-bit value
-	swap4    // one 32-bit value
-	swap2x2  // two 16-bit values
-	swap4x2  // two 32-bit values
-	swap2x4  // four 16-bit values
-	keepLow  // 32-bit value: low half swapped, upper cleared
-	resize   // widths differ
-	numKinds // for the tests
+	swap2   // one 16-bit value
+	swap4   // one 32-bit value
+	swap2x2 // two 16-bit values
+	swap4x2 // two 32-bit values
+	swap2x4 // four 16-bit values
+	keepLow // 32-bit value: low half swapped, upper cleared
+	resize  // widths differ
 )
 
 // move is an op before neighbours are joined.
@@ -132,20 +131,24 @@ func widest(moves []move) (opKind, int) {
 	return resize, 1
 }
 
+// words are the words that an op can move: so many octets of values of a width,
+// which does not matter where their order stays.
+var words = []struct {
+	kind          opKind
+	flip          bool
+	width, octets int
+}{
+	{copy1, false, 0, 1}, {copy2, false, 0, 2}, {copy4, false, 0, 4}, {copy8, false, 0, 8},
+	{swap2, true, 2, 2}, {swap4, true, 4, 4}, {swap2x2, true, 2, 4}, {swap4x2, true, 4, 8}, {swap2x4, true, 2, 8},
+}
+
 func wordKind(flip bool, width, octets int) (opKind, bool) {
-	type key struct {
-		flip          bool
-		width, octets int
+	for _, w := range words {
+		if w.flip == flip && w.octets == octets && (!flip || w.width == width) {
+			return w.kind, true
+		}
 	}
-	if !flip {
-		width = 0
-	}
-	kinds := map[key]opKind{
-		{false, 0, 1}: copy1, {false, 0, 2}: copy2, {false, 0, 4}: copy4, {false, 0, 8}: copy8,
-		{true, 2, 2}: swap2, {true, 4, 4}: swap4, {true, 2, 4}: swap2x2, {true, 4, 8}: swap4x2, {true, 2, 8}: swap2x4,
-	}
-	kind, ok := kinds[key{flip, width, octets}]
-	return kind, ok
+	return 0, false
 }
 
 // Fields returns the fields that the plan moves.
