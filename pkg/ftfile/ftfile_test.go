@@ -576,6 +576,30 @@ func TestAbort(t *testing.T) {
 	}
 }
 
+// After Close nothing is written, and nothing breaks.
+func TestWriteAfterClose(t *testing.T) {
+	b := flowtest.Random(flowtest.Layout(5, 0), 2000, 1)
+	for _, level := range []int{0, 6} {
+		var out bytes.Buffer
+		w, err := ftfile.NewWriter(&out, ftfile.NewHeader(b.Layout.Version, 0), ftfile.Level(level))
+		if err == nil {
+			err = errors.Join(w.Write(b), w.Close(), w.Close())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := out.Len()
+		for range 3 {
+			if w.Write(b) == nil || w.WriteRecord(b.At(0)) == nil || w.Flush() == nil || w.Sync() == nil {
+				t.Error("written after Close")
+			}
+		}
+		if err := w.Close(); err != nil || out.Len() != n {
+			t.Errorf("%d octets more, %v", out.Len()-n, err)
+		}
+	}
+}
+
 // An empty compressed stream is the 8 octets of zlib's.
 func TestEmptyCompressed(t *testing.T) {
 	stream := flowtest.Stream(flow.NewBatch(flowtest.Layout(5, 0)), ftfile.Level(6))

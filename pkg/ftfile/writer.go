@@ -2,6 +2,8 @@ package ftfile
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 
@@ -31,8 +33,9 @@ type Writer struct {
 	block  int    // octets of the whole records that fit recordBuffer
 	buf    []byte // records not written yet, in stream order
 	flows  uint64
-	err    error
+	err    error // of every later call
 	closed bool
+	result error // of Close
 }
 
 // Option changes how a Writer writes.
@@ -189,7 +192,7 @@ func (w *Writer) Sync() error {
 // underlying writer. Closing twice is harmless.
 func (w *Writer) Close() error {
 	if w.closed {
-		return w.err
+		return w.result
 	}
 	w.closed = true
 	w.drain()
@@ -198,8 +201,13 @@ func (w *Writer) Close() error {
 			w.err = fmt.Errorf("ftio_write(): failed: %w", Reason(err))
 		}
 	}
-	return w.err
+	w.result = w.err
+	w.err = cmp.Or(w.err, errEnded)
+	return w.result
 }
+
+// errEnded is the failure to write to a stream after its end.
+var errEnded = errors.New("ftfile: stream closed")
 
 // Abort ends a Writer that will not be closed: what is held back is not written
 // and the stream stays cut. After Close it does nothing.
@@ -208,9 +216,8 @@ func (w *Writer) Abort() {
 		return
 	}
 	w.closed = true
-	if w.err == nil {
-		w.err = errAborted
-	}
+	w.err = cmp.Or(w.err, errAborted)
+	w.result = w.err
 	if w.zip != nil {
 		w.zip.Abort()
 	}
