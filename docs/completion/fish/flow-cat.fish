@@ -1,6 +1,6 @@
 # fish completion for flow-cat
 complete -c flow-cat -s a -l all -d 'also take files still being written'
-complete -c flow-cat -s g -l group -d 'sort all operands by capture start, not each by itself'
+complete -c flow-cat -s g -l group -d 'order all operands by capture start, not each by itself'
 complete -c flow-cat -s m -l no-mmap -d 'accepted and ignored files are never mapped'
 complete -c flow-cat -s o -l output -r -F -d 'write to file instead of standard output'
 complete -c flow-cat -s p -l preload -d 'read all headers first and carry over what they say'
