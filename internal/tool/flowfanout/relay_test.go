@@ -570,6 +570,9 @@ func TestLoopFails(t *testing.T) {
 
 // TestTakeAllocations: no memory is asked for per datagram.
 func TestTakeAllocations(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the race detector allocates by itself")
+	}
 	for _, v := range []flow.Version{{Export: 1}, {Export: 5}, {Export: 7}, {Export: 8, Agg: 5}} {
 		within(t, func(env *cli.Env) {
 			r, b := loaded(t, env, v)
