@@ -214,7 +214,7 @@ func process(t *testing.T, script string, env ...string) (stdout string) {
 
 func TestDetach(t *testing.T) {
 	t.Parallel()
-	id := "test" + strconv.Itoa(os.Getpid())
+	id := "detach" + strconv.Itoa(os.Getpid()) // not that of the runs in this process
 	out := process(t, `
 fprobe -i nosuch0 -f ip 127.0.0.1:9; echo "status $?"
 fprobe -i lo -f 'ip and' 127.0.0.1:9; echo "status $?"
