@@ -646,47 +646,6 @@ func TestStoreReschedule(t *testing.T) {
 	s.Close(Counts{})
 }
 
-func TestProgram(t *testing.T) {
-	dir := t.TempDir()
-	script := func(name, text string) {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	script("good", "#!/bin/sh\necho \"$# $1 $(pwd)\"\necho second >&2\n")
-	script("bad", "#!/bin/sh\nexit 3\n")
-	script("killed", "#!/bin/sh\nkill -9 $$\n")
-	script("notes", "just text\n")
-	lines := make(chan string, 10)
-	run := func(name string) {
-		p := &Program{Name: name, Dir: dir, Warn: func(format string, args ...any) { lines <- fmt.Sprintf(format, args...) }}
-		p.Start("2024/ft-x")
-	}
-	expect := func(want ...string) {
-		t.Helper()
-		for _, w := range want {
-			select {
-			case got := <-lines:
-				if !strings.Contains(got, w) {
-					t.Errorf("got %q, want %q", got, w)
-				}
-			case <-time.After(5 * time.Second):
-				t.Fatalf("no %q", w)
-			}
-		}
-	}
-	run("good")
-	expect("]: 1 2024/ft-x "+dir, "]: second")
-	run("./bad")
-	expect(" exit_status=3")
-	run(dir + "/killed")
-	expect(" signal=9")
-	run("missing")
-	expect("exec(missing): no such file or directory", "exit_status=1")
-	run("notes")
-	expect("exec(notes): exec format error", "exit_status=1")
-}
-
 func TestRules(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) {

@@ -27,11 +27,12 @@ type collector struct {
 	store      *capture.Store
 	pipeline   *capture.Pipeline
 	files      *expire.List     // nil without expiry
-	runner     *capture.Program // nil without -R
+	runner     *capture.Runner  // nil without -R
 	clients    *capture.Clients // nil without -c
 	statistics *capture.Statistics
 	clock      time.Time // at the last look
 	ending     bool      // no more sweeps
+	last       []string  // files completed at the end
 	leftovers  []string  // open files of a run that did not end well
 	meter      *meter    // nil without --metrics
 	kernel     kernelDrops
@@ -55,9 +56,6 @@ func (o *options) collector(env *cli.Env) (*collector, error) {
 			return nil, streamio.VersionError(err)
 		}
 	}
-	if o.program != "" {
-		c.runner = &capture.Program{Name: o.program, Dir: env.Dir, Warn: env.Warn}
-	}
 	left, live := capture.Leftovers(env.Path, env.Warn)
 	c.leftovers = left
 	if o.limit != (expire.Limit{}) {
@@ -70,8 +68,23 @@ func (o *options) collector(env *cli.Env) (*collector, error) {
 	c.store = capture.NewStore(capture.StoreConfig{
 		Output: o.Output, Path: env.Path, Nesting: o.nesting, Zone: env.Zone(), Files: o.rotations + 1, Sync: o.sync,
 		Now: env.Now, Warn: env.Warn,
+		Announce: func(name string) { c.runner.Announce(name) },
 	})
 	return c, nil
+}
+
+// start prepares the program of -R. Its queue is that of a port: collectors may
+// share a work directory.
+func (c *collector) start(port uint16) error {
+	if c.program == "" {
+		return nil
+	}
+	var err error
+	c.runner, err = capture.StartRunner(capture.Program{
+		Name: c.program, Dir: c.env.Dir, Retry: c.retry, Queue: c.env.Path(fmt.Sprintf("%s%d.queue", ftfile.PrefixPrivate, port)),
+		Now: c.env.Now, Warn: c.env.Warn,
+	})
+	return err
 }
 
 // scan makes the list of the files that are there, but for those that are open.
@@ -133,7 +146,7 @@ func (c *collector) sweep() {
 // and takes what has arrived until bursts is closed.
 func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <-chan *capture.Burst, stop func()) error {
 	defer c.store.Drain()
-	c.store.Recover(c.leftovers, func() {})
+	c.store.Recover(c.leftovers, c.runner.Settled)
 	if c.intake.Layout() != nil {
 		if err := c.begin(); err != nil {
 			return err
@@ -297,8 +310,10 @@ func (c *collector) completed() error {
 		if c.files != nil && !c.ending {
 			c.expire(f)
 		}
-		if c.runner != nil {
-			c.runner.Start(f.Name)
+		if c.ending {
+			c.last = append(c.last, f.Name)
+		} else {
+			c.runner.Run(f.Name)
 		}
 	}
 	return failed
@@ -340,5 +355,7 @@ func (c *collector) end(farewell string) error {
 	c.clients.Close()
 	c.store.Drain()
 	c.ending = true
-	return c.completed()
+	err := c.completed()
+	c.runner.Close(c.last...)
+	return err
 }

@@ -61,6 +61,9 @@ func newBench(t *testing.T, args ...string) *bench {
 		if err != nil {
 			return err
 		}
+		if err := c.start(9991); err != nil {
+			return err
+		}
 		return c.loop(ctx, b.signals, b.bursts, func() { close(b.bursts) })
 	}
 	go func() {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -38,6 +40,7 @@ type options struct {
 	rules      capture.Rules
 	clients    int
 	sync       time.Duration
+	retry      time.Duration
 	metrics    string
 	listen     []string
 }
@@ -78,6 +81,7 @@ func newSpec() (*options, *cli.Spec) {
 			cli.Func('N', "nesting", "level", o.setNesting, "directories: 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3 YYYY/YYYY-MM/YYYY-MM-DD, -1 YYYY-MM-DD, -2 YYYY-MM/YYYY-MM-DD (default 3)"),
 			cli.File('p', "pid-file", "file", &o.pid, "pid file, to which .PORT is added; - is none (default /var/run/flow-capture.pid)"),
 			cli.File('R', "rotate-program", "program", &o.program, "run for each completed file, with its name as only argument"),
+			cli.Func(0, "retry", "time", o.setRetry, "run the program of -R again, less and less often, while it fails, for up to this long (seconds, or a number with s, m, h or d), across restarts too"),
 			capture.StatFlag(&o.stat),
 			cli.Func(0, "sync", "seconds", o.setSync, fmt.Sprintf("flows older than this are safe on disk if the program is killed or the power fails (0 is never; default %d)", defaultSync/time.Second)),
 			cli.File('t', "tag-file", "file", &o.rules.Tag.File, "tag file (default SYSCONFDIR/cfg/tag.cfg)"),
@@ -137,6 +141,22 @@ func (o *options) setSync(s string) error {
 	return nil
 }
 
+// retryLimit is the most that --retry may be.
+const retryLimit = 1000 * 24 * time.Hour
+
+// setRetry reads a number with a unit.
+func (o *options) setRetry(s string) error {
+	units := map[string]time.Duration{"": time.Second, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour}
+	number := strings.TrimRight(s, "smhd")
+	n, err := strconv.ParseUint(number, 10, 24)
+	unit, ok := units[s[len(number):]]
+	if err != nil || !ok || n == 0 || n > uint64(retryLimit/unit) {
+		return fmt.Errorf("--retry: %q is not a time", s)
+	}
+	o.retry = time.Duration(n) * unit
+	return nil
+}
+
 func (o *options) setSize(s string) error {
 	v, ok := clib.ScanSize(s)
 	if !ok {
@@ -192,6 +212,9 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if o.dir == "" {
 		return errors.New("Specify workdir with -w.")
 	}
+	if o.retry > 0 && o.program == "" {
+		return errors.New("--retry is for the program of -R")
+	}
 	umask := 0o022
 	if o.keepUmask {
 		umask = -1
@@ -222,6 +245,9 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		return err
 	}
 	defer listener.Close()
+	if err := c.start(listener.Addr().Port()); err != nil {
+		return err
+	}
 	if o.clients > 0 {
 		c.clients, err = capture.ReserveClients(listener.Addr(), capture.ClientsConfig{
 			Output: o.Output, Max: o.clients, Access: capture.SystemAccess("flow-capture-client", env.Warn), Now: env.Now, Warn: env.Warn,
