@@ -205,7 +205,7 @@ func (d *disk) recoverFile(name string) error {
 
 // salvage makes a well-formed file of one that was being written: its whole
 // records, and a header completed by set, which gets their number and the
-// router's clock in the last one. A file that was completed comes back as it is.
+// router's clock in the last one. A file that is complete comes back as it is.
 // What was compressed is written anew, beside it, and takes its place when it is
 // all there; the file returned, locked and to be closed in any case, is the one
 // that has the name then.
@@ -223,8 +223,24 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 	case h.Stream != 3:
 		return f, nil, fmt.Errorf("stream version %d", h.Stream)
 	case h.Flags&ftfile.FlagDone != 0:
-		return f, &h, nil
-	case h.Flags&ftfile.FlagCompress != 0:
+		// After a power cut there may be the last header and not all that it counts.
+		whole, err := isWhole(f, r)
+		if err != nil {
+			return f, nil, err
+		}
+		if whole {
+			return f, &h, nil
+		}
+		h.Flags &^= ftfile.FlagDone
+		if _, err := f.Seek(0, io.SeekStart); err != nil {
+			return f, nil, err
+		}
+		if r, err = ftfile.NewReader(f); err != nil {
+			return f, nil, err
+		}
+		defer r.Close()
+	}
+	if h.Flags&ftfile.FlagCompress != 0 {
 		return d.rewrite(f, name, r, set)
 	}
 	info, err := f.Stat()
@@ -255,6 +271,20 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 	}
 	_, err = f.WriteAt(head, 0)
 	return f, &h, ftfile.Reason(err)
+}
+
+// isWhole reports whether a file holds what its header counts, and no more.
+func isWhole(f *os.File, r *ftfile.Reader) (bool, error) {
+	h := r.Header()
+	if h.Flags&ftfile.FlagCompress == 0 {
+		info, err := f.Stat()
+		return err == nil && info.Size() == int64(h.Size)+int64(h.Flows)*int64(r.Layout().Size), err
+	}
+	flows := uint64(0)
+	for b := range r.Batches() {
+		flows += uint64(b.Len())
+	}
+	return r.Err() == nil && flows == uint64(h.Flows), nil
 }
 
 // headerOver encodes a header to be written over the one that it was read from.
