@@ -30,6 +30,22 @@ var (
 	descFileBytes = describe("file_octets", "Octets of the open file on disk.")
 	descFileAge   = describe("file_age_seconds", "Seconds since the open file was opened.")
 	descFiles     = describe("files_completed_total", "Files completed.")
+	descRecovered = describe("files_recovered_total", "Files that a crash left behind, completed.")
+	descDiskLost  = describe("disk_lost_flows_total", "Flows that the disk did not take.")
+	descWaiting   = describe("disk_waiting_octets", "Octets of flows that wait for the disk.")
+	descFailing   = describe("disk_failing", "1 while the disk takes nothing, or too little.")
+	descSync      = describe("disk_sync_errors_total", "Times that the disk could not make flows safe (--sync).")
+
+	descClients   = describe("clients", "TCP clients connected.")
+	descConnected = describe("clients_connected_total", "TCP clients that were let in.")
+	descRejected  = describe("clients_rejected_total", "TCP clients that were too many or not allowed.")
+	descKilled    = describe("clients_killed_total", "TCP clients that went away or were too slow.")
+	descSent      = describe("clients_octets_total", "Octets sent to TCP clients.")
+
+	descRuns      = describe("program_runs_total", "Runs of the program of -R.", "result")
+	descWaiters   = describe("program_waiting_files", "Files that wait for the program of -R, for the first time or again.")
+	descRunning   = describe("program_running", "Programs of -R that are running.")
+	descAbandoned = describe("program_abandoned_files_total", "Files for which the program of -R is not run again although it never succeeded.")
 
 	exporterLabels = []string{"exporter", "address", "port", "version"}
 	descExpPackets = describe("exporter_datagrams_total", "Datagrams accepted, of the exporters with the most flows.", exporterLabels...)
@@ -87,6 +103,32 @@ func (m *meter) draw(c *collector) {
 			gauge(descFileFlows, float64(c.store.Flows()))
 			gauge(descFileBytes, float64(c.store.Octets()))
 			gauge(descFileAge, c.env.Now().Sub(c.store.Opened()).Seconds())
+		}
+		disk := c.store.Stats()
+		count(descRecovered, disk.Recovered)
+		count(descDiskLost, disk.Lost)
+		count(descSync, disk.SyncErrors)
+		gauge(descWaiting, float64(disk.Waiting))
+		failing := 0.0
+		if disk.Failing {
+			failing = 1
+		}
+		gauge(descFailing, failing)
+		if c.clients != nil {
+			s := c.clients.Stats()
+			gauge(descClients, float64(s.Here))
+			count(descConnected, s.Connected)
+			count(descRejected, s.Rejected)
+			count(descKilled, s.Killed)
+			count(descSent, s.Octets)
+		}
+		if c.runner != nil {
+			s := c.runner.Stats()
+			count(descRuns, uint64(s.Succeeded), "success")
+			count(descRuns, uint64(s.Failed), "failure")
+			count(descAbandoned, uint64(s.Abandoned))
+			gauge(descWaiters, float64(s.Waiting))
+			gauge(descRunning, float64(s.Running))
 		}
 		for _, e := range c.intake.Tracker.Busiest(exporterSeries) {
 			labels := []string{e.Src().String(), e.Dst().String(), decimal(e.Port()), decimal(e.Version())}

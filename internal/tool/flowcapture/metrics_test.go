@@ -44,7 +44,7 @@ func TestScrape(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer m.close()
-	c := &collector{intake: capture.NewIntake(time.Now, t.Logf), store: &capture.Store{}, completes: 3}
+	c := &collector{intake: capture.NewIntake(time.Now, t.Logf), store: &capture.Store{}, completes: 3, clients: &capture.Clients{}, runner: &capture.Runner{}}
 	c.kernel.total = 17
 	datagram := capture.Datagram{Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Data: []byte{0, 9, 0, 0}}
 	c.intake.Accept(&datagram, 2055)
@@ -61,6 +61,8 @@ func TestScrape(t *testing.T) {
 	for _, want := range []string{
 		"flow_capture_datagrams_total 1\n", `flow_capture_bad_datagrams_total{reason="version"} 1`,
 		"flow_capture_kernel_dropped_datagrams_total 17\n", "flow_capture_files_completed_total 3\n",
+		"flow_capture_disk_lost_flows_total 0\n", "flow_capture_disk_failing 0\n", "flow_capture_clients 0\n",
+		`flow_capture_program_runs_total{result="failure"} 0`,
 	} {
 		if !strings.Contains(string(text), want) {
 			t.Errorf("no %q in\n%s", want, text)
