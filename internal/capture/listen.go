@@ -193,7 +193,7 @@ func (l *Listener) Close() error { return l.conn.Close() }
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
 // Start begins to receive. Bursts come out of the channel until Stop, and then
-// those that had arrived before; it is then closed, and so is the socket. While
+// those that had arrived before, the last one perhaps without datagrams; it is then closed, and so is the socket. While
 // nobody takes them, or all bursts are in use, it is the kernel's buffer that
 // fills. end stops the Listener and waits for it, throwing away what is left.
 func (l *Listener) Start() (bursts <-chan *Burst, end func()) {
@@ -225,10 +225,18 @@ func (l *Listener) run(out chan<- *Burst) {
 			out <- b
 			continue
 		}
+		if stopped {
+			// What was dropped behind the last datagram comes with no other one.
+			if n, ok := dropCount(l.raw); ok && n != 0 {
+				b.Dropped = n
+				out <- b
+			} else {
+				l.free <- b
+			}
+			return
+		}
 		l.free <- b
 		switch {
-		case stopped:
-			return
 		case errors.Is(err, os.ErrDeadlineExceeded): // by Stop
 		default:
 			// An error of the network, which concerns no datagram of ours.

@@ -147,3 +147,16 @@ func (r *receiver) options(d *Datagram, control []byte) {
 }
 
 const cmsgAlign = int(unsafe.Sizeof(uintptr(0)))
+
+// dropCount asks the socket how many datagrams it has dropped, mod 2^32.
+func dropCount(c syscall.RawConn) (n uint32, ok bool) {
+	const drops = 8 // SK_MEMINFO_DROPS
+	var info [drops + 1]uint32
+	err := c.Control(func(fd uintptr) {
+		size := uint32(unsafe.Sizeof(info))
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_MEMINFO,
+			uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+		ok = errno == 0 && size == uint32(unsafe.Sizeof(info))
+	})
+	return info[drops], ok && err == nil
+}

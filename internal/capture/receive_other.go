@@ -5,6 +5,7 @@ package capture
 import (
 	"errors"
 	"net/netip"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,3 +68,6 @@ func (b *Burst) receive(l *Listener, wait bool) error {
 	b.Datagrams = append(b.Datagrams, d)
 	return err
 }
+
+// dropCount is known on Linux only.
+func dropCount(syscall.RawConn) (n uint32, ok bool) { return 0, false }

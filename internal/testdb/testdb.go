@@ -272,7 +272,16 @@ func prepareMariaDB(s *Server) error {
 	if root() {
 		common = append(common, "--user=root")
 	}
-	if err := s.command(slices.Concat([]string{install}, common, []string{"--auth-root-authentication-method=normal", "--skip-test-db"})...); err != nil {
+	// Debian's script fails now and then on a busy machine ("Unknown table mysql.tmp_user_sys").
+	for range 3 {
+		if err = os.RemoveAll(data); err != nil {
+			return err
+		}
+		if err = s.command(slices.Concat([]string{install}, common, []string{"--auth-root-authentication-method=normal", "--skip-test-db"})...); err == nil {
+			break
+		}
+	}
+	if err != nil {
 		return err
 	}
 	s.argv = slices.Concat([]string{server}, common, []string{
