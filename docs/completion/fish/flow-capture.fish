@@ -14,6 +14,7 @@ complete -c flow-capture -s n -l rotations -x -d 'rotations a day one file more 
 complete -c flow-capture -s N -l nesting -x -d 'directories 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3'
 complete -c flow-capture -s p -l pid-file -r -F -d 'pid file, to which .PORT is added'
 complete -c flow-capture -s R -l rotate-program -r -F -d 'run for each completed file, with its name as only argument'
+complete -c flow-capture -l retry -x -d 'run the program of -R again, less and less often, while it'
 complete -c flow-capture -s S -l statistics -x -d 'log statistics of every exporter at each minute of the hour'
 complete -c flow-capture -l sync -x -d 'flows older than this are safe on disk if the program is'
 complete -c flow-capture -s t -l tag-file -r -F -d 'tag file'
