@@ -157,7 +157,7 @@ func clients(ctx context.Context, b *Bench) error {
 	slow.Close()
 	readers.Wait()
 	b.Check(drops == 0, "%d datagrams dropped by the kernel", drops)
-	b.numbered(a, l, drops)
+	b.numbered(c, a, l, drops)
 	dropped := func(who int) bool {
 		return len(c.Log.Lines(fmt.Sprintf("Killed client: ip=%v,", clientAddr(who)))) > 0
 	}
@@ -229,7 +229,7 @@ func deafLog(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	missing := b.numbered(a, l, drops)
+	missing := b.numbered(c, a, l, drops)
 	b.Check(a.Lost == missing, "%d flows were left out, %d are counted as lost", missing, a.Lost)
 	said, err := io.ReadAll(r)
 	if err != nil {

@@ -199,7 +199,7 @@ func exporters(ctx context.Context, b *Bench) error {
 	}
 	b.bounded(u)
 	b.Check(drops == 0, "%d datagrams dropped by the kernel", drops)
-	missing := b.numbered(a, l, drops)
+	missing := b.numbered(c, a, l, drops)
 	b.Check(a.Lost == missing, "%d flows of real exporters were left out, %d are counted as lost", missing, a.Lost)
 	b.Check(a.Flows == l.Sent()+sent, "%d flows kept, %d sent", a.Flows, l.Sent()+sent)
 	b.Figure("spoofed exporters", "%d, in %d datagrams; %d real ones with %d engines beside them", spoofed, sent, 20, len(l.Engines))
@@ -302,7 +302,7 @@ func garbageIn(ctx context.Context, b *Bench) error {
 		parts = append(parts, fmt.Sprintf("%s %d", reason, n))
 	}
 	slices.Sort(parts)
-	b.numbered(a, l, drops)
+	b.numbered(c, a, l, drops)
 	b.Check(a.Corrupt == refused, "%d datagrams to be refused, the header counts %d", refused, a.Corrupt)
 	b.Check(a.Flows == l.Sent()+flows, "%d flows kept, %d to be taken", a.Flows, l.Sent()+flows)
 	b.bounded(u)

@@ -83,7 +83,7 @@ func (b *Bench) measure(ctx context.Context, d time.Duration, rate float64, limi
 	}
 	b.sound(o.audit)
 	b.Check(o.audit.Open() == 0, "%d files are not complete", o.audit.Open())
-	b.numbered(o.audit, l, o.dropped)
+	b.numbered(c, o.audit, l, o.dropped)
 	for _, f := range o.audit.Files {
 		o.size += f.Size
 	}
@@ -293,10 +293,10 @@ func overload(ctx context.Context, b *Bench) error {
 		if err != nil {
 			return err
 		}
-		b.numbered(a, l, drops)
+		b.numbered(c, a, l, drops)
 		b.bounded(u)
-		b.Figure("flow-capture "+z, "%.1f million flows a second sent, %d of %d kept, %d in %d datagrams dropped and counted; %s of memory at most",
-			pace/1e6, a.Flows, sent+PDUFlows, drops*PDUFlows, drops, octets(u.Peak))
+		b.Figure("flow-capture "+z, "%.1f million flows a second sent, %d of %d kept, %d in datagrams that the kernel dropped and counted, %d counted as not taken by the disk; %s of memory at most",
+			pace/1e6, a.Flows, sent+PDUFlows, drops*PDUFlows, c.DiskLost(), octets(u.Peak))
 		if err := os.RemoveAll(c.Dir); err != nil {
 			return err
 		}
@@ -371,7 +371,7 @@ func rotation(ctx context.Context, b *Bench) error {
 		return err
 	}
 	b.Check(drops == 0, "%d datagrams dropped by the kernel", drops)
-	b.numbered(a, l, drops)
+	b.numbered(c, a, l, drops)
 	said := len(c.Log.Lines("SIGHUP"))
 	b.Check(len(a.Files) > said && said > 0, "%d files after %d rotations", len(a.Files), said)
 	pace, late := l.Pace()

@@ -90,6 +90,11 @@ func Capture(ctx context.Context, p Program, dir string, args ...string) (*Colle
 	if err != nil {
 		return nil, err
 	}
+	return CaptureAt(ctx, p, dir, port, args...)
+}
+
+// CaptureAt is Capture with a port of choice.
+func CaptureAt(ctx context.Context, p Program, dir string, port uint16, args ...string) (*Collector, error) {
 	args = append([]string{"-D", "-w", dir}, args...)
 	return Start(ctx, p.Command(append(args, fmt.Sprintf("127.0.0.1/0/%d", port))...), dir, port)
 }
@@ -218,6 +223,19 @@ func (c *Collector) Settle(ctx context.Context) error {
 func (c *Collector) Drops() (uint64, error) {
 	st, err := c.Queue.State()
 	return st.Drops, err
+}
+
+// DiskLost returns how many flows the collector, which has ended, said that the
+// disk did not take.
+func (c *Collector) DiskLost() uint64 {
+	total := uint64(0)
+	for _, line := range c.Log.Lines("the disk failed for ") {
+		_, rest, _ := strings.Cut(line, " s: ")
+		text, _, _ := strings.Cut(rest, " flows are lost")
+		n, _ := strconv.ParseUint(text, 10, 64)
+		total += n
+	}
+	return total
 }
 
 // Usage is what a process has used so far.

@@ -178,16 +178,18 @@ func (b *Bench) bounded(u Usage) {
 	b.Check(u.Peak < memoryLimit || raceDetector, "%s of memory", octets(u.Peak))
 }
 
-// numbered checks that, of every engine of a load, all flows sent are there but
-// those in datagrams dropped by the kernel. It returns how many are missing.
-func (b *Bench) numbered(a *Audit, l *Load, drops uint64) uint64 {
+// numbered checks that, of every engine of a load, all flows are there but those
+// left out, those in datagrams dropped by the kernel, and those that a collector
+// says its disk did not take. It returns how many are missing.
+func (b *Bench) numbered(c *Collector, a *Audit, l *Load, drops uint64) uint64 {
 	missing := uint64(0)
 	for i := range l.Engines {
 		e := &l.Engines[i]
 		missing += a.Of(e).Missing(e.Next)
 	}
-	b.Check(missing == drops*PDUFlows+l.Skipped, "%d flows are missing, %d were in datagrams that the kernel dropped, %d never sent",
-		missing, drops*PDUFlows, l.Skipped)
+	disk := c.DiskLost()
+	b.Check(missing == drops*PDUFlows+l.Skipped+disk, "%d flows are missing: %d were in datagrams that the kernel dropped, %d not taken by the disk, %d never sent",
+		missing, drops*PDUFlows, disk, l.Skipped)
 	return missing
 }
 
