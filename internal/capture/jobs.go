@@ -46,7 +46,7 @@ type jobs struct {
 }
 
 // keepBlocks is how many free blocks are kept for later.
-const keepBlocks = 16
+const keepBlocks = 32
 
 func (q *jobs) init() { q.ready, q.limit = make(chan struct{}, 1), backlog/blockSize }
 

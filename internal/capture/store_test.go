@@ -619,3 +619,45 @@ func TestJobs(t *testing.T) {
 		t.Error("memory is kept")
 	}
 }
+
+// BenchmarkStore is what a datagram of 30 flows costs the goroutine that takes
+// it, and all others together, while the disk keeps up.
+func BenchmarkStore(b *testing.B) {
+	for _, level := range []int{0, 1, 6} {
+		b.Run(fmt.Sprintf("level %d", level), func(b *testing.B) {
+			dir := b.TempDir()
+			s := NewStore(StoreConfig{
+				Output: streamio.Output{Level: level}, Zone: zone("UTC0"), Files: 1, Now: time.Now, Warn: b.Logf,
+				Path: func(name string) string { return filepath.Join(dir, name) },
+			})
+			if err := s.Open(v(5, 0)); err != nil {
+				b.Fatal(err)
+			}
+			l := flowtest.Layout(5, 0)
+			batch := flowtest.Random(l, 30, 1)
+			b.SetBytes(int64(len(batch.Bytes())))
+			b.ReportAllocs()
+			for n := 0; b.Loop(); n++ {
+				s.Write(batch)
+				for n%64 == 0 && s.disk.jobs.waiting() > backlog/2 {
+					time.Sleep(100 * time.Microsecond)
+				}
+				if s.Octets() > 1<<30 {
+					s.Close(Counts{})
+					for _, c := range s.Take() {
+						os.Remove(filepath.Join(dir, c.Name))
+					}
+					if err := s.Open(v(5, 0)); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			s.Close(Counts{})
+			s.Drain()
+			if lost := s.Stats().Lost; lost > 0 {
+				b.Fatalf("%d flows are lost", lost)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*30), "ns/record")
+		})
+	}
+}

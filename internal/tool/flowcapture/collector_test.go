@@ -41,8 +41,14 @@ type bench struct {
 // newBench starts a collector with the given options.
 func newBench(t *testing.T, args ...string) *bench {
 	t.Helper()
+	return newBenchIn(t, t.TempDir(), args...)
+}
+
+// newBenchIn is newBench for a work directory.
+func newBenchIn(t *testing.T, dir string, args ...string) *bench {
+	t.Helper()
 	b := &bench{
-		t: t, dir: t.TempDir(), bursts: make(chan *capture.Burst), signals: make(chan os.Signal),
+		t: t, dir: dir, bursts: make(chan *capture.Burst), signals: make(chan os.Signal),
 		ended: make(chan error, 1), src: netip.MustParseAddr("10.0.0.1"),
 	}
 	env := &cli.Env{
@@ -78,8 +84,13 @@ func newBench(t *testing.T, args ...string) *bench {
 
 // send delivers one PDU.
 func (b *bench) send(v flow.Version, n int) {
-	b.bursts <- capture.NewBurst(9991, capture.Datagram{Src: b.src, Dst: b.src, Data: capturetest.PDU(v, n, b.seq)})
+	b.deliver(capturetest.PDU(v, n, b.seq))
 	b.seq += uint32(n)
+}
+
+// deliver delivers a datagram.
+func (b *bench) deliver(data []byte) {
+	b.bursts <- capture.NewBurst(9991, capture.Datagram{Src: b.src, Dst: b.src, Data: data})
 	synctest.Wait()
 }
 
