@@ -102,19 +102,26 @@ Flows are tagged, filtered and changed, in this order, before they are kept. A r
 
 TCP clients (-c) get a stream, beginning with a header as they connect and never compressed, of all flows that go to files from then on; there are none before the first PDU, unless -V or -T is given. A client that does not keep up is dropped. Who may connect is said by /etc/hosts.allow and /etc/hosts.deny (TCP wrappers) for the service flow-capture-client, by address: host names, user names and commands in these files are left out, with a message.
 
+Capture never waits for the disk. While that is full or fails, up to 128 MiB of flows wait in memory, and writing is tried again every second for as long as it takes. Flows beyond that are lost; the log, the header of the file (lost flows) and the metric disk_lost_flows_total tell how many. A file that cannot be written for another reason than want of room is completed with what it has, and another one opened.
+
+While flows arrive, the file is made safe at least every --sync seconds, and can be read that far, whether it is compressed or not: no more than that is lost when the program is killed or the power fails. Files that a crash has left open below the work directory are completed at the next start: their whole records are kept, the header gets its counts and the end, the file its final name; then they are given to -R and to expiry as any other. Files that another process has open are left alone.
+
+The program of -R has one argument, the name of the file relative to the work directory, where it runs. It is not waited for, up to 32 run at once, and its output and a status other than 0 are logged. With --retry a program that fails is run again, after 10 seconds first and then after twice as long each time, up to 5 minutes, until it succeeds or the time is over. What is to be done is remembered in the work directory by port, and goes on after a crash or a restart; a crash can make a program run again for a file that it was just done with. Expiry does not wait for a program: -e and -E must leave room for as long as it may fail.
+
 HUP rotates at once and reads the configuration files again; TERM and QUIT complete the file and end the program.
 
 Without -D the program detaches itself once it is ready to receive: work directory, configuration and port have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.`,
-		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors, also those met later, such as files that cannot be written.",
+		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors at the start, when the first file or the configuration cannot be opened, and when the last file could not be completed.",
 		Examples: []cli.Example{
 			{Command: "flow-capture -w /var/log/netflows -E 10G 0/192.0.2.1/9995", Text: "Keep the flows of one router, the newest 10 GiB of them."},
 			{Command: "flow-capture -c 2 -w flows 0/0/9995; nc localhost 9995 | flow-print", Text: "Watch the flows that are being kept."},
-			{Command: "flow-capture -D -n 287 -N -1 -R ./load -w flows 0/0/9995", Text: "Files of 5 minutes, each given to flows/load."},
+			{Command: "flow-capture -D -n 287 -N -1 -R ./load --retry 2d -w flows 0/0/9995", Text: "Files of 5 minutes, each given to flows/load, again and again if need be."},
 		},
 		Files: []string{
 			"/var/run/flow-capture.pid.PORT: the pid",
 			"SYSCONFDIR/cfg/filter.cfg, tag.cfg, xlate.cfg: the default configuration files",
 			"/etc/hosts.allow, /etc/hosts.deny: who may be a client",
+			"WORKDIR/.flow-capture.PORT.queue: the files that the program of -R has still to be run for (--retry)",
 		},
 		SeeAlso: []string{"flow-receive(1)", "flow-fanout(1)", "flow-expire(1)", "flow-cat(1)", "flow-nfilter(1)", "flow-tag(1)", "flow-xlate(1)"},
 		Run:     o.run,
