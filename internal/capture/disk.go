@@ -301,6 +301,7 @@ func (d *disk) close(j job) {
 	d.carry = closing{}
 	if j.file.out == nil {
 		d.carry = *c
+		d.finish(Closed{Err: fmt.Errorf("there is no file for the flows since %s: %d are lost", j.file.opened.UTC().Format(time.DateTime), c.lost)})
 		return
 	}
 	d.closer <- func() { d.finish(d.complete(j.file, c)) }

@@ -387,6 +387,39 @@ func TestStoreFullAtOnce(t *testing.T) {
 	})
 }
 
+// TestStoreNoFile: an interval without a file is an error, and its loss is in the
+// next header.
+func TestStoreNoFile(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStoreBench(t, StoreConfig{Files: 1, Nesting: 1})
+		b.openV5()
+		b.Close(Counts{})
+		b.pass(1)
+		if err := os.RemoveAll(filepath.Join(b.dir, "2000")); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(b.dir, "2000"), nil)
+		b.openV5()
+		b.write(100, 1)
+		b.Close(Counts{Resets: 5})
+		b.pass(10)
+		b.openV5()
+		b.write(7, 2)
+		b.pass(10)
+		if err := os.Remove(filepath.Join(b.dir, "2000")); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(2)
+		closed := b.finish()
+		if len(closed) != 3 || closed[0].Err != nil || closed[1].Err == nil || closed[2].Err != nil {
+			t.Fatalf("%+v", closed)
+		}
+		if c := complete(t, filepath.Join(b.dir, closed[2].Name)); c.header.Flows != 7 || c.header.Lost != 1100 || c.header.Resets != 5 {
+			t.Errorf("%+v", c.header)
+		}
+	})
+}
+
 // TestStoreFullAtTheEnd: the end does not wait for ever. What could be kept is
 // kept, and whatever is left is there for the next start.
 func TestStoreFullAtTheEnd(t *testing.T) {
