@@ -81,6 +81,9 @@ func Postgres(t testing.TB) *Server { return postgres.get(t) }
 
 func (k *kind) get(t testing.TB) *Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("database servers are not for -short")
+	}
 	k.once.Do(func() { k.server, k.err = k.start() })
 	switch {
 	case errors.Is(k.err, errMissing) && os.Getenv(mandatory) != "1":
