@@ -186,7 +186,7 @@ func (s *Store) Write(b *flow.Batch) {
 	if !s.dirty && s.syncTimer != nil {
 		s.dirty = true
 		// A little early: it takes its time, and what is older than Sync has to be safe.
-		s.syncTimer.Reset(s.Sync - min(s.Sync/4, time.Second))
+		s.syncTimer.Reset(s.Sync - min(s.Sync/2, time.Second))
 	}
 }
 
