@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -29,7 +30,7 @@ const (
 // Sizes of what lies between socket and consumer.
 const (
 	burstSize  = 64  // datagrams received with one call
-	burstLimit = 512 // bursts in use at most: 64 MiB, made when they are needed
+	burstLimit = 512 // bursts in use at most, and one for each socket: 64 MiB, made when they are needed
 )
 
 // Datagram is one UDP datagram.
@@ -46,8 +47,8 @@ type Burst struct {
 	Remote    netip.Addr // the only exporter wanted on this socket; unspecified or zero is any
 	Socket    int        // which of several sockets it is
 
-	owner *Listener
-	buf   *buffers
+	pool *pool
+	buf  *buffers
 }
 
 // buffers is the memory of a received burst.
@@ -62,11 +63,40 @@ func NewBurst(port uint16, datagrams ...Datagram) *Burst {
 	return &Burst{Datagrams: datagrams, Port: port}
 }
 
-// Release gives the burst back to its Listener. The datagrams are then invalid.
+// Release gives the burst back to where it came from. The datagrams are then
+// invalid.
 func (b *Burst) Release() {
-	if b.owner != nil {
-		b.owner.free <- b
+	if b.pool != nil {
+		b.pool.free <- b
 	}
+}
+
+// pool is the memory of the sockets of one collector.
+type pool struct {
+	free  chan *Burst
+	made  atomic.Int32
+	limit int32
+}
+
+func newPool(sockets int) *pool {
+	limit := burstLimit + sockets
+	return &pool{free: make(chan *Burst, limit), limit: int32(limit)}
+}
+
+// get returns a burst, waiting for one to be released when all are in use.
+func (p *pool) get() *Burst {
+	select {
+	case b := <-p.free:
+		return b
+	default:
+	}
+	if p.made.Add(1) > p.limit {
+		p.made.Add(-1)
+		return <-p.free
+	}
+	b := &Burst{pool: p, buf: new(buffers)}
+	b.buf.init()
+	return b
 }
 
 // Listener receives the datagrams of one UDP socket.
@@ -76,15 +106,15 @@ type Listener struct {
 	addr netip.AddrPort
 	from netip.Addr // the only exporter wanted
 	id   int        // among several sockets
-	free chan *Burst
-	made int
+	pool *pool      // set at the start
 	stop chan struct{}
 	once sync.Once
 }
 
-// Listen opens the socket for a receiver's address. The receive buffer that the
-// system accepts is logged first. Errors read bind(ADDRESS): REASON.
-func Listen(a Address, warn func(format string, args ...any)) (*Listener, error) {
+// Listen opens the socket for a receiver's address, which other sockets may have
+// too if it is shared. The receive buffer that the system accepts is logged
+// first. Errors read bind(ADDRESS): REASON.
+func Listen(a Address, shared bool, warn func(format string, args ...any)) (*Listener, error) {
 	bind := a.Bind()
 	network := "udp4"
 	switch {
@@ -95,7 +125,7 @@ func Listen(a Address, warn func(format string, args ...any)) (*Listener, error)
 	}
 	var setup error
 	lc := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
-		setup = prepare(c, bind.Addr().Is6(), a.Multicast(), warn)
+		setup = prepare(c, traits{six: bind.Addr().Is6(), multicast: a.Multicast(), shared: shared}, warn)
 		return setup
 	}}
 	pc, err := lc.ListenPacket(context.Background(), network, bind.String())
@@ -124,13 +154,20 @@ func newListener(conn *net.UDPConn, a Address) (*Listener, error) {
 		return nil, err
 	}
 	return &Listener{
-		conn: conn, raw: raw, from: a.Exporter(), free: make(chan *Burst, burstLimit), stop: make(chan struct{}),
+		conn: conn, raw: raw, from: a.Exporter(), stop: make(chan struct{}),
 		addr: conn.LocalAddr().(*net.UDPAddr).AddrPort(), // with port 0 the system chose one
 	}, nil
 }
 
+// traits are what the options of a socket depend on.
+type traits struct {
+	six       bool
+	multicast bool
+	shared    bool // other sockets have its address too
+}
+
 // prepare sets the options of a socket that is not bound yet.
-func prepare(c syscall.RawConn, six, multicast bool, warn func(string, ...any)) error {
+func prepare(c syscall.RawConn, t traits, warn func(string, ...any)) error {
 	accepted, granted, err := daemon.ReceiveBuffer(c, ReceiveBuffer)
 	if err != nil {
 		return err
@@ -142,7 +179,7 @@ func prepare(c syscall.RawConn, six, multicast bool, warn func(string, ...any)) 
 	if granted != accepted {
 		warn("receive buffer: the system grants %d octets (net.core.rmem_max)", granted)
 	}
-	failed := c.Control(func(fd uintptr) { err = enable(int(fd), six, multicast) })
+	failed := c.Control(func(fd uintptr) { err = enable(int(fd), t) })
 	return errors.Join(failed, err)
 }
 
@@ -192,26 +229,14 @@ func (l *Listener) Close() error { return l.conn.Close() }
 // Addr returns the address that the socket is bound to.
 func (l *Listener) Addr() netip.AddrPort { return l.addr }
 
-// Start begins to receive. Bursts come out of the channel until Stop, and then
-// those that had arrived before, the last one perhaps without datagrams; it is then closed, and so is the socket. While
-// nobody takes them, or all bursts are in use, it is the kernel's buffer that
-// fills. end stops the Listener and waits for it, throwing away what is left.
+// Start begins to receive on this socket alone; see [Sockets.Start].
 func (l *Listener) Start() (bursts <-chan *Burst, end func()) {
-	out := make(chan *Burst, burstLimit/2)
-	go func() {
-		defer close(out)
-		defer l.conn.Close()
-		l.run(out)
-	}()
-	return out, func() {
-		l.Stop()
-		for b := range out {
-			b.Release()
-		}
-	}
+	return (&Sockets{list: []*Listener{l}}).Start()
 }
 
+// run receives until Stop, and closes the socket.
 func (l *Listener) run(out chan<- *Burst) {
+	defer l.conn.Close()
 	for {
 		b := l.burst()
 		stopped := false
@@ -231,11 +256,11 @@ func (l *Listener) run(out chan<- *Burst) {
 				b.Dropped = n
 				out <- b
 			} else {
-				l.free <- b
+				b.Release()
 			}
 			return
 		}
-		l.free <- b
+		b.Release()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded): // by Stop
 		default:
@@ -254,21 +279,10 @@ func (l *Listener) Stop() {
 	})
 }
 
-// burst returns an empty burst, waiting for one to be released when all are in
-// use.
+// burst returns an empty burst.
 func (l *Listener) burst() *Burst {
-	var b *Burst
-	select {
-	case b = <-l.free:
-	default:
-		if l.made < burstLimit {
-			l.made++
-			b = &Burst{owner: l, Port: l.addr.Port(), Remote: l.from, Socket: l.id, buf: new(buffers)}
-			b.buf.init()
-		} else {
-			b = <-l.free
-		}
-	}
-	b.Datagrams = b.buf.store[:0]
+	b := l.pool.get()
+	b.Datagrams, b.Dropped = b.buf.store[:0], 0
+	b.Port, b.Remote, b.Socket = l.addr.Port(), l.from, l.id
 	return b
 }

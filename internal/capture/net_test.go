@@ -27,7 +27,7 @@ func listen(t testing.TB, address string) *Listener {
 		t.Fatal(err)
 	}
 	a.Port = 0
-	l, err := Listen(a, quiet)
+	l, err := Listen(a, false, quiet)
 	if err != nil {
 		if a.Local.Is6() {
 			t.Skipf("no IPv6: %v", err)
@@ -164,7 +164,7 @@ func TestListenErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Listen(a, tr.warn); !errors.Is(err, syscall.EADDRNOTAVAIL) || !strings.HasPrefix(err.Error(), "bind(192.0.2.1): ") {
+	if _, err := Listen(a, false, tr.warn); !errors.Is(err, syscall.EADDRNOTAVAIL) || !strings.HasPrefix(err.Error(), "bind(192.0.2.1): ") {
 		t.Errorf("%v", err)
 	}
 	if !strings.HasPrefix(tr.take(), "setsockopt(size=4194304)") {
@@ -174,7 +174,7 @@ func TestListenErrors(t *testing.T) {
 	_, end := l.Start()
 	defer end()
 	a.Local, a.Port = l.Addr().Addr(), l.Addr().Port()
-	if _, err := Listen(a, quiet); !errors.Is(err, syscall.EADDRINUSE) || !strings.HasPrefix(err.Error(), "bind(127.0.0.1): ") {
+	if _, err := Listen(a, false, quiet); !errors.Is(err, syscall.EADDRINUSE) || !strings.HasPrefix(err.Error(), "bind(127.0.0.1): ") {
 		t.Errorf("%v", err)
 	}
 }
@@ -305,7 +305,7 @@ func TestMulticast(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 2 {
-		l, err := Listen(a, quiet)
+		l, err := Listen(a, false, quiet)
 		if errors.Is(err, syscall.ENODEV) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 			t.Skipf("no multicast: %v", err)
 		}

@@ -37,15 +37,20 @@ type mmsghdr struct {
 // enable sets the options that a receiver needs before it is bound: multicast
 // receivers share their port, datagrams come with their destination and with
 // the number of those that were dropped.
-func enable(fd int, six, multicast bool) error {
-	if multicast {
+func enable(fd int, t traits) error {
+	if t.multicast {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
+			return err
+		}
+	}
+	if t.shared {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1); err != nil {
 			return err
 		}
 	}
 	// Counting drops is not worth failing for.
 	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RXQ_OVFL, 1)
-	if six {
+	if t.six {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
@@ -91,7 +96,7 @@ func (b *Burst) receive(l *Listener, wait bool) error {
 		h.SetControllen(controlSize)
 		h.Flags = 0
 	}
-	r.n, r.failed = 0, 0
+	r.n, r.failed, r.dropped = 0, 0, 0 // no message says that none was dropped
 	var err error
 	if wait {
 		err = l.raw.Read(r.call)

@@ -16,13 +16,16 @@ type receiver struct{ control [128]byte }
 
 // enable sets the options that a receiver needs before it is bound: multicast
 // receivers share their port, and datagrams come with their destination.
-func enable(fd int, six, multicast bool) error {
-	if multicast {
+func enable(fd int, t traits) error {
+	if t.multicast {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err != nil {
 			return err
 		}
 	}
-	if six {
+	if t.shared {
+		return errors.New("only Linux divides datagrams among sockets")
+	}
+	if t.six {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
 	}
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IP, unix.IP_RECVDSTADDR, 1)

@@ -14,10 +14,12 @@ type Sockets struct {
 }
 
 // OpenSockets takes over the sockets in inherited, which a service manager has
-// bound (nil entries, which are no UDP sockets, are an error), or opens one for
-// each address where there are none. The first address says whose datagrams an
-// inherited socket takes.
-func OpenSockets(inherited []net.PacketConn, addrs []Address, warn func(format string, args ...any)) (*Sockets, error) {
+// bound (nil entries, which are no UDP sockets, are an error), or opens each of
+// the given number for each address where there are none: the system divides the
+// datagrams to an address among its sockets by their source. A multicast group
+// has one socket, because every one would get everything. The first address says
+// whose datagrams an inherited socket takes.
+func OpenSockets(inherited []net.PacketConn, addrs []Address, each int, warn func(format string, args ...any)) (*Sockets, error) {
 	s := &Sockets{}
 	var errs []error
 	add := func(l *Listener, err error) {
@@ -38,7 +40,13 @@ func OpenSockets(inherited []net.PacketConn, addrs []Address, warn func(format s
 	}
 	if len(inherited) == 0 {
 		for _, a := range addrs {
-			add(Listen(a, warn))
+			shared := each > 1 && !a.Multicast()
+			l, err := Listen(a, shared, warn)
+			add(l, err)
+			for i := 1; i < each && shared && err == nil; i++ {
+				a.Port = l.Addr().Port() // had it been 0
+				add(Listen(a, shared, warn))
+			}
 		}
 	}
 	if err := errors.Join(errs...); err != nil {
@@ -52,7 +60,7 @@ func OpenSockets(inherited []net.PacketConn, addrs []Address, warn func(format s
 func adopt(conn *net.UDPConn, a Address, warn func(format string, args ...any)) (*Listener, error) {
 	l, err := newListener(conn, a)
 	if err == nil {
-		err = prepare(l.raw, l.addr.Addr().Is6(), false, warn)
+		err = prepare(l.raw, traits{six: l.addr.Addr().Is6()}, warn)
 	}
 	if err != nil {
 		conn.Close()
@@ -64,24 +72,18 @@ func adopt(conn *net.UDPConn, a Address, warn func(format string, args ...any)) 
 // Addr returns the address that the first socket is bound to.
 func (s *Sockets) Addr() netip.AddrPort { return s.list[0].Addr() }
 
-// Start begins to receive on all sockets; see [Listener.Start].
+// Start begins to receive. Bursts come out of the channel until Stop, and then
+// those that had arrived before, the last ones perhaps without datagrams; it is
+// then closed, and so are the sockets. While nobody takes them, or all bursts are
+// in use, it is the kernel's buffers that fill. end stops the sockets and waits
+// for them, throwing away what is left.
 func (s *Sockets) Start() (bursts <-chan *Burst, end func()) {
-	if len(s.list) == 1 {
-		return s.list[0].Start()
-	}
 	out := make(chan *Burst, burstLimit/2)
-	var (
-		all  sync.WaitGroup
-		ends []func()
-	)
+	shared := newPool(len(s.list))
+	var all sync.WaitGroup
 	for _, l := range s.list {
-		in, end := l.Start()
-		ends = append(ends, end)
-		all.Go(func() {
-			for b := range in {
-				out <- b
-			}
-		})
+		l.pool = shared
+		all.Go(func() { l.run(out) })
 	}
 	go func() {
 		all.Wait()
@@ -91,9 +93,6 @@ func (s *Sockets) Start() (bursts <-chan *Burst, end func()) {
 		s.Stop()
 		for b := range out {
 			b.Release()
-		}
-		for _, end := range ends {
-			end()
 		}
 	}
 }

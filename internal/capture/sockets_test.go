@@ -1,8 +1,10 @@
 package capture
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 )
 
@@ -20,10 +22,10 @@ func TestSockets(t *testing.T) {
 	}
 	for name, open := range map[string]func() (*Sockets, error){
 		"opened": func() (*Sockets, error) {
-			return OpenSockets(nil, []Address{loopback(t, "127.0.0.1"), loopback(t, "0.0.0.0")}, quiet)
+			return OpenSockets(nil, []Address{loopback(t, "127.0.0.1"), loopback(t, "0.0.0.0")}, 1, quiet)
 		},
 		"inherited": func() (*Sockets, error) {
-			return OpenSockets([]net.PacketConn{inherited}, []Address{loopback(t, "127.0.0.1")}, quiet)
+			return OpenSockets([]net.PacketConn{inherited}, []Address{loopback(t, "127.0.0.1")}, 1, quiet)
 		},
 	} {
 		s, err := open()
@@ -65,7 +67,7 @@ func TestSockets(t *testing.T) {
 // What is no UDP socket is refused, and nothing stays open.
 func TestSocketsRefused(t *testing.T) {
 	a := loopback(t, "0.0.0.0")
-	s, err := OpenSockets(nil, []Address{a}, quiet)
+	s, err := OpenSockets(nil, []Address{a}, 1, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,10 +75,57 @@ func TestSocketsRefused(t *testing.T) {
 	taken := a
 	taken.Port = s.Addr().Port()
 	free := a
-	if _, err := OpenSockets(nil, []Address{free, taken}, quiet); err == nil {
+	if _, err := OpenSockets(nil, []Address{free, taken}, 1, quiet); err == nil {
 		t.Error("a port is opened twice")
 	}
-	if _, err := OpenSockets([]net.PacketConn{nil}, []Address{a}, quiet); err == nil {
+	if _, err := OpenSockets([]net.PacketConn{nil}, []Address{a}, 1, quiet); err == nil {
 		t.Error("a descriptor that is no UDP socket is taken")
+	}
+}
+
+// Sockets that share an address divide the exporters among them, each of which
+// keeps its order.
+func TestSharedAddress(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("on Linux only")
+	}
+	const sockets, exporters, each = 4, 64, 20
+	s, err := OpenSockets(nil, []Address{loopback(t, "0.0.0.0")}, sockets, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.list) != sockets {
+		t.Fatalf("%d sockets", len(s.list))
+	}
+	for i := range exporters {
+		c := dial(t, fmt.Sprintf("127.0.1.%d", i), "127.0.0.1", s.Addr().Port())
+		for n := range each {
+			if _, err := c.Write([]byte{byte(n)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	bursts, end := s.Start()
+	defer end()
+	s.Stop()
+	next := map[netip.Addr]int{}
+	busy := map[int]bool{}
+	for b := range bursts {
+		for _, d := range b.Datagrams {
+			if int(d.Data[0]) != next[d.Src] {
+				t.Errorf("datagram %d of %v, want %d", d.Data[0], d.Src, next[d.Src])
+			}
+			next[d.Src]++
+			busy[b.Socket] = true
+		}
+		b.Release()
+	}
+	for src, n := range next {
+		if n != each {
+			t.Errorf("%d datagrams of %v", n, src)
+		}
+	}
+	if len(next) != exporters || len(busy) < 2 {
+		t.Errorf("%d exporters came to %d sockets", len(next), len(busy))
 	}
 }

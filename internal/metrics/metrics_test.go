@@ -5,11 +5,9 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
-func get(t *testing.T, s *Server) string {
+func get(t *testing.T, s *Meter) string {
 	t.Helper()
 	resp, err := http.Get("http://" + s.Addr().String() + "/metrics")
 	if err != nil {
@@ -25,36 +23,38 @@ func get(t *testing.T, s *Server) string {
 
 // Scrapes get the page drawn last, and nothing that is no longer on it.
 func TestPage(t *testing.T) {
-	var page Page
-	s, err := Serve("127.0.0.1:0", &page, t.Logf)
+	s, err := Serve("127.0.0.1:0", t.Logf)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	flows := prometheus.NewDesc("test_flows_total", "Flows.", []string{"exporter"}, nil)
-	queue := prometheus.NewDesc("test_queue", "Waiting.", nil, nil)
-	page.Draw(func(put Put) {
-		put(flows, false, 7, "a")
-		put(flows, false, 8, "b")
-		put(queue, true, 3)
+	flows := Describe("a-test", "flows_total", "Flows.", "exporter")
+	queue := Describe("a-test", "queue", "Waiting.")
+	s.Draw(func(p Pen) {
+		p.Count(flows, 7, "a")
+		p.Count(flows, 8, "b")
+		p.Gauge(queue, 3)
 	})
 	first := get(t, s)
-	for _, want := range []string{"# TYPE test_flows_total counter", `test_flows_total{exporter="a"} 7`, `{exporter="b"} 8`, "# TYPE test_queue gauge", "test_queue 3"} {
+	for _, want := range []string{"# TYPE a_test_flows_total counter", `a_test_flows_total{exporter="a"} 7`, `{exporter="b"} 8`, "# TYPE a_test_queue gauge", "a_test_queue 3"} {
 		if !strings.Contains(first, want) {
 			t.Errorf("no %s in\n%s", want, first)
 		}
 	}
-	page.Draw(func(put Put) { put(flows, false, 9, "a") })
-	if second := get(t, s); !strings.Contains(second, `{exporter="a"} 9`) || strings.Contains(second, `"b"`) || strings.Contains(second, "test_queue") {
+	s.Draw(func(p Pen) { p.Count(flows, 9, "a") })
+	if second := get(t, s); !strings.Contains(second, `{exporter="a"} 9`) || strings.Contains(second, `"b"`) || strings.Contains(second, "a_test_queue") {
 		t.Error(second)
 	}
 }
 
 func TestServeError(t *testing.T) {
-	var page Page
-	if _, err := Serve("127.0.0.1:-1", &page, t.Logf); err == nil || !strings.HasPrefix(err.Error(), "--metrics: ") {
+	if _, err := Serve("127.0.0.1:-1", t.Logf); err == nil || !strings.HasPrefix(err.Error(), "--metrics: ") {
 		t.Error(err)
 	}
-	var none *Server
+	none, err := Serve("", t.Logf)
+	if none != nil || err != nil {
+		t.Error(none, err)
+	}
+	none.Draw(nil)
 	none.Close()
 }

@@ -1,5 +1,8 @@
 # fish completion for flow-capture
 complete -c flow-capture -s b -l byte-order -x -a 'big little' -d 'byte order of the output'
+complete -c flow-capture -l listen -x -d 'also receive there'
+complete -c flow-capture -l metrics -x -d 'serve counters to Prometheus at http//ADDRESS/metrics'
+complete -c flow-capture -l sockets -x -d 'receive with so many sockets on each address'
 complete -c flow-capture -s c -l clients -x -d 'serve so many TCP clients, on the port of the same number'
 complete -c flow-capture -s C -l comment -x -d 'comment in the output header'
 complete -c flow-capture -s d -l debug -x -d 'not 0 list the known files'
@@ -8,8 +11,6 @@ complete -c flow-capture -s e -l expire-count -x -d 'keep at most this many file
 complete -c flow-capture -s E -l expire-size -x -d 'keep at most this many octets, K M G being powers of 1024'
 complete -c flow-capture -s f -l filter-file -r -F -d 'filter file'
 complete -c flow-capture -s F -l filter -x -d 'keep only the flows that this definition of the filter file'
-complete -c flow-capture -l listen -x -d 'also receive there'
-complete -c flow-capture -l metrics -x -d 'serve counters to Prometheus at http//ADDRESS/metrics'
 complete -c flow-capture -s n -l rotations -x -d 'rotations a day one file more than this is made'
 complete -c flow-capture -s N -l nesting -x -d 'directories 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3'
 complete -c flow-capture -s p -l pid-file -r -F -d 'pid file, to which .PORT is added'

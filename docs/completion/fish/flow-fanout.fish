@@ -1,4 +1,7 @@
 # fish completion for flow-fanout
+complete -c flow-fanout -l listen -x -d 'also receive there'
+complete -c flow-fanout -l metrics -x -d 'serve counters to Prometheus at http//ADDRESS/metrics'
+complete -c flow-fanout -l sockets -x -d 'receive with so many sockets on each address'
 complete -c flow-fanout -s A -l as -x -d 'put this in place of AS numbers that are 0'
 complete -c flow-fanout -s d -l debug -x -d 'no effect'
 complete -c flow-fanout -s D -l foreground -d 'stay in the foreground'

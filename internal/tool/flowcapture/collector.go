@@ -14,6 +14,7 @@ import (
 	"flowtools/internal/capture"
 	"flowtools/internal/cli"
 	"flowtools/internal/expire"
+	"flowtools/internal/receive"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/ftfile"
 	"flowtools/pkg/netflow"
@@ -24,6 +25,7 @@ type collector struct {
 	*options
 	env        *cli.Env
 	intake     *capture.Intake
+	receiver   *receive.Receiver
 	store      *capture.Store
 	pipeline   *capture.Pipeline
 	files      *expire.List     // nil without expiry
@@ -34,11 +36,7 @@ type collector struct {
 	ending     bool      // no more sweeps
 	last       []string  // files completed at the end
 	leftovers  []string  // open files of a run that did not end well
-	meter      *meter    // nil without --metrics
-	kernel     kernelDrops
-	service    service
-	queued     int    // bursts waiting, at the last look
-	completes  uint64 // files completed
+	completes  uint64    // files completed
 }
 
 // collector prepares a collector: the version if it is given, the list of files,
@@ -142,9 +140,9 @@ func (c *collector) sweep() {
 	c.files.Sweep(c.limit, open, remove, c.env.Warn)
 }
 
-// loop works until it is told to end, by a signal or by ctx. It calls stop then,
-// and takes what has arrived until bursts is closed.
-func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <-chan *capture.Burst, stop func()) error {
+// loop works until it is told to end, by a signal or by ctx. It stops the
+// receiver then, and takes what has arrived until bursts is closed.
+func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <-chan *capture.Burst) error {
 	defer c.store.Drain()
 	c.store.Recover(c.leftovers, c.runner.Settled)
 	if c.intake.Layout() != nil {
@@ -177,10 +175,7 @@ func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <
 			if err := c.look(); err != nil {
 				return err
 			}
-			c.queued = len(bursts)
-			c.kernel.tell(c.env.Warn)
-			c.meter.draw(c)
-			c.service.alive()
+			c.receiver.Tick(c.draw)
 		case <-c.store.SyncDue():
 			c.store.SyncNow()
 		case <-rotate.C:
@@ -195,13 +190,13 @@ func (c *collector) loop(ctx context.Context, signals <-chan os.Signal, bursts <
 				}
 			case syscall.SIGTERM:
 				farewell = "SIGTERM"
-				stop()
+				c.receiver.Stop()
 			case syscall.SIGQUIT:
 				farewell = "SIGQUIT"
-				stop()
+				c.receiver.Stop()
 			}
 		case <-done:
-			stop()
+			c.receiver.Stop()
 			done = nil
 		}
 		if end := c.store.End(); end != armed && !end.IsZero() {
@@ -242,14 +237,7 @@ func (c *collector) open() error {
 
 // take keeps the flows of a burst.
 func (c *collector) take(b *capture.Burst) error {
-	defer b.Release()
-	c.kernel.see(b)
-	c.intake.Remote = b.Remote
-	for i := range b.Datagrams {
-		d := &b.Datagrams[i]
-		if !c.intake.Accept(d, b.Port) {
-			continue
-		}
+	for d := range c.receiver.Accepted(b) {
 		if !c.store.IsOpen() {
 			if err := c.begin(); err != nil {
 				return err

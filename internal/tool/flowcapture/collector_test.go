@@ -20,6 +20,8 @@ import (
 	"flowtools/internal/capture"
 	"flowtools/internal/capture/capturetest"
 	"flowtools/internal/cli"
+	"flowtools/internal/receive"
+	"flowtools/internal/receive/receivetest"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
@@ -70,7 +72,8 @@ func newBenchIn(t *testing.T, dir string, args ...string) *bench {
 		if err := c.start(9991); err != nil {
 			return err
 		}
-		return c.loop(ctx, b.signals, b.bursts, func() { close(b.bursts) })
+		c.receiver = receive.New(env, program, &receivetest.Source{Bursts: b.bursts}, c.intake)
+		return c.loop(ctx, b.signals, c.receiver.Start())
 	}
 	go func() {
 		if code := cli.Exec(t.Context(), s, env, append([]string{"flow-capture"}, args...)); code != 0 {

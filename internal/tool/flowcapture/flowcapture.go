@@ -7,19 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
-	"github.com/coreos/go-systemd/v22/activation"
-
 	"flowtools/internal/capture"
 	"flowtools/internal/cli"
 	"flowtools/internal/clib"
-	"flowtools/internal/clib/resolve"
 	"flowtools/internal/daemon"
 	"flowtools/internal/expire"
+	"flowtools/internal/receive"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
@@ -41,9 +40,11 @@ type options struct {
 	clients    int
 	sync       time.Duration
 	retry      time.Duration
-	metrics    string
-	listen     []string
+	receive    receive.Options
 }
+
+// program is the name of the tool.
+const program = "flow-capture"
 
 // tagged is the record version that has room for tags.
 var tagged = flow.Version{Export: 1005}
@@ -61,12 +62,12 @@ func newSpec() (*options, *cli.Spec) {
 		sync:   defaultSync,
 	}
 	return o, &cli.Spec{
-		Name:        "flow-capture",
+		Name:        program,
 		Summary:     "keep the flows of NetFlow exporters in files",
 		Operands:    "localip/remoteip/port",
 		MaxOperands: -1,
 		UsageExit:   1,
-		Flags: append(o.Flags("b"),
+		Flags: slices.Concat(o.Flags("b"), o.receive.Flags(), []cli.Flag{
 			cli.Int('c', "clients", "count", &o.clients, "serve so many TCP clients, on the port of the same number"),
 			streamio.CommentFlag(&o.Comment),
 			cli.Int('d', "debug", "level", &o.Debug, "not 0: list the known files; expiry only says what it would remove"),
@@ -75,8 +76,6 @@ func newSpec() (*options, *cli.Spec) {
 			cli.Func('E', "expire-size", "bytes[bKMG]", o.setSize, "keep at most this many octets, K M G being powers of 1024 and b 512 (0 is all)"),
 			cli.File('f', "filter-file", "file", &o.rules.Filter.File, "filter file (default SYSCONFDIR/cfg/filter.cfg)"),
 			cli.Text('F', "filter", "definition", &o.rules.Filter.Name, "keep only the flows that this definition of the filter file permits"),
-			listenFlag(&o.listen),
-			cli.Text(0, "metrics", "address", &o.metrics, "serve counters to Prometheus at http://ADDRESS/metrics"),
 			cli.Func('n', "rotations", "count", o.setRotations, "rotations a day: one file more than this is made (default 95, every 15 minutes; -1 is never)"),
 			cli.Func('N', "nesting", "level", o.setNesting, "directories: 0 none, 1 YYYY, 2 YYYY/YYYY-MM, 3 YYYY/YYYY-MM/YYYY-MM-DD, -1 YYYY-MM-DD, -2 YYYY-MM/YYYY-MM-DD (default 3)"),
 			cli.File('p', "pid-file", "file", &o.pid, "pid file, to which .PORT is added; - is none (default /var/run/flow-capture.pid)"),
@@ -93,7 +92,7 @@ func newSpec() (*options, *cli.Spec) {
 			cli.File('x', "xlate-file", "file", &o.rules.Xlate.File, "xlate file (default SYSCONFDIR/cfg/xlate.cfg)"),
 			cli.Text('X', "xlate", "definition", &o.rules.Xlate.Name, "change flows by this definition of the xlate file"),
 			streamio.LevelFlag(&o.Level),
-		),
+		}),
 		Description: `flow-capture listens for NetFlow of version 1, 5, 6, 7 and 8 on localip (0 is any) and port, from remoteip (0 is any), and keeps the flows in files below the work directory. A file is named tmp-vVV.DATE.TIME+ZONE while it is open and ft-vVV.DATE.TIME+ZONE when it is complete, after the local time when it was opened.
 
 The day is divided into equal intervals, at whose ends files are rotated. All files have one version, that of the first PDU unless -V or -T is given; PDUs of other versions are translated where that is possible and refused where it is not. Lost flows are told by the sequence numbers of each exporter and engine.
@@ -110,7 +109,9 @@ The program of -R has one argument, the name of the file relative to the work di
 
 HUP rotates at once and reads the configuration files again; TERM and QUIT complete the file and end the program.
 
-Without -D the program detaches itself once it is ready to receive: work directory, configuration and port have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.`,
+Without -D the program detaches itself once it is ready to receive: work directory, configuration and port have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.
+
+` + receive.Notes,
 		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors at the start, when the first file or the configuration cannot be opened, and when the last file could not be completed.",
 		Examples: []cli.Example{
 			{Command: "flow-capture -w /var/log/netflows -E 10G 0/192.0.2.1/9995", Text: "Keep the flows of one router, the newest 10 GiB of them."},
@@ -126,14 +127,6 @@ Without -D the program detaches itself once it is ready to receive: work directo
 		SeeAlso: []string{"flow-receive(1)", "flow-fanout(1)", "flow-expire(1)", "flow-cat(1)", "flow-nfilter(1)", "flow-tag(1)", "flow-xlate(1)"},
 		Run:     o.run,
 	}
-}
-
-// listenFlag is --listen, which may be repeated.
-func listenFlag(p *[]string) cli.Flag {
-	f := cli.Func(0, "listen", "localip/remoteip/port", func(s string) error { *p = append(*p, s); return nil },
-		"also receive there; may be repeated")
-	f.Many = true
-	return f
 }
 
 // defaultSync is the age from which on flows survive a crash.
@@ -247,16 +240,17 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 			return err
 		}
 	}
-	listener, err := o.sockets(env)
+	c.receiver, err = o.receive.Open(env, program, env.Args[0], c.intake)
 	if err != nil {
 		return err
 	}
-	defer listener.Close()
-	if err := c.start(listener.Addr().Port()); err != nil {
+	defer c.receiver.Close()
+	addr := c.receiver.Addr()
+	if err := c.start(addr.Port()); err != nil {
 		return err
 	}
 	if o.clients > 0 {
-		c.clients, err = capture.ReserveClients(listener.Addr(), capture.ClientsConfig{
+		c.clients, err = capture.ReserveClients(addr, capture.ClientsConfig{
 			Output: o.Output, Max: o.clients, Access: capture.SystemAccess("flow-capture-client", env.Warn), Now: env.Now, Warn: env.Warn,
 		})
 		if err != nil {
@@ -266,47 +260,20 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	}
 	var pid *daemon.PidFile
 	if d.Detached() && o.pid != "" && o.pid != "-" {
-		if pid, err = daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, listener.Addr().Port()))); err != nil {
+		if pid, err = daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, addr.Port()))); err != nil {
 			env.Warn("%v", err)
 		}
 	}
-	if c.meter, err = serve(o.metrics, env.Warn); err != nil {
-		return err
-	}
-	defer c.meter.close()
 	if err := d.Ready(); err != nil {
 		return err
 	}
-	c.service = newService(env.Warn)
-	c.service.ready()
-	defer c.service.stopping()
-	bursts, end := listener.Start()
-	defer end()
-	if err := c.loop(ctx, signals, bursts, listener.Stop); err != nil {
+	if err := c.loop(ctx, signals, c.receiver.Start()); err != nil {
 		return err
 	}
 	if err := pid.Remove(); err != nil {
 		env.Warn("%v", err)
 	}
 	return nil
-}
-
-// sockets opens the sockets of the operand and of --listen, or takes those that
-// systemd hands over.
-func (o *options) sockets(env *cli.Env) (*capture.Sockets, error) {
-	var addrs []capture.Address
-	for _, text := range append(env.Args, o.listen...) {
-		a, err := capture.ParseAddress(text, resolve.IPv4)
-		if err != nil {
-			return nil, err
-		}
-		addrs = append(addrs, a)
-	}
-	inherited, err := activation.PacketConns()
-	if err != nil {
-		return nil, fmt.Errorf("socket activation: %w", err)
-	}
-	return capture.OpenSockets(inherited, addrs, env.Warn)
 }
 
 // enter makes a directory the one that all relative names are relative to.

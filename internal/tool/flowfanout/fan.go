@@ -38,9 +38,13 @@ type packet struct {
 // destination is a place in the PDUs of a fan.
 type destination struct {
 	sender
+	name   string    // as typed
 	own    bool      // its source address is its own also when others could be chosen
 	next   uint64    // first PDU that was not sent
-	lost   uint64    // PDUs that were passed over since the last report
+	sent   uint64    // PDUs
+	lost   uint64    // PDUs that were passed over
+	told   uint64    // of them, at the last report
+	errors uint64    // PDUs that the system refused to send
 	failed time.Time // last report of an error
 	held   int       // errors not reported since
 }
@@ -53,8 +57,8 @@ type sender interface {
 	Close() error
 }
 
-func (f *fan) add(to sender, own bool) {
-	f.to = append(f.to, &destination{sender: to, own: own, next: f.next})
+func (f *fan) add(name string, to sender, own bool) {
+	f.to = append(f.to, &destination{name: name, sender: to, own: own, next: f.next})
 }
 
 // send sends a PDU of an exporter to all destinations, in their order.
@@ -94,12 +98,14 @@ func (f *fan) serve(j int, d *destination) (all bool) {
 		}
 		switch err := d.Try(p.pdu[:p.size], src); {
 		case err == nil:
+			d.sent++
 		case errors.Is(err, syscall.EAGAIN):
 			return false
 		case errors.Is(err, syscall.ENOBUFS):
 			f.nobufs++
 			return false
 		default:
+			d.errors++
 			f.complain(j, d, err)
 		}
 		d.next++
@@ -128,9 +134,9 @@ func (f *fan) complain(j int, d *destination, err error) {
 // report reports what destinations have lost since the last report.
 func (f *fan) report() {
 	for j, d := range f.to {
-		if d.lost > 0 {
-			f.warn("send(j=%d): %d datagrams not sent, the destination does not keep up", j, d.lost)
-			d.lost = 0
+		if d.lost > d.told {
+			f.warn("send(j=%d): %d datagrams not sent, the destination does not keep up", j, d.lost-d.told)
+			d.told = d.lost
 		}
 	}
 }

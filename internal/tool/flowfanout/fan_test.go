@@ -73,7 +73,7 @@ func newFan(to ...*fake) (*fan, *transcript, *clock) {
 	tr, c := &transcript{}, &clock{time.Unix(1_700_000_000, 0)}
 	f := &fan{now: c.now, warn: tr.warn}
 	for _, s := range to {
-		f.add(s, false)
+		f.add("", s, false)
 	}
 	return f, tr, c
 }
@@ -88,7 +88,7 @@ const endless = 1 << 30
 func TestFanSources(t *testing.T) {
 	a, b := &fake{room: endless}, &fake{room: endless}
 	f, _, _ := newFan(a)
-	f.add(b, true)
+	f.add("", b, true)
 	f.send([]byte("one"), exporter)
 	f.send([]byte("two"), nowhere)
 	if d := cmp.Diff([]string{"one 192.0.2.1", "two invalid IP"}, a.got); d != "" {
@@ -108,7 +108,7 @@ func TestFanOrder(t *testing.T) {
 	var order []string
 	f, _, _ := newFan()
 	for i := range 3 {
-		f.add(recorder{i, &order}, false)
+		f.add("", recorder{i, &order}, false)
 	}
 	n := 0
 	f.pause = func() { n++ }

@@ -13,8 +13,12 @@ import (
 	"flowtools/internal/clib"
 	"flowtools/internal/clib/resolve"
 	"flowtools/internal/daemon"
+	"flowtools/internal/receive"
 	"flowtools/pkg/flow"
 )
+
+// program is the name of the tool.
+const program = "flow-fanout"
 
 type options struct {
 	zeroAS     *uint16
@@ -27,18 +31,19 @@ type options struct {
 	stat       int
 	version    *flow.Version
 	delay      int // microseconds after each datagram
+	receive    receive.Options
 }
 
 // Spec describes flow-fanout.
 func Spec() *cli.Spec {
 	o := &options{pid: "/var/run/flow-fanout.pid"}
 	return &cli.Spec{
-		Name:        "flow-fanout",
+		Name:        program,
 		Summary:     "pass NetFlow PDUs on to several collectors",
 		Operands:    "localip/remoteip/port localip/remoteip/port[/ttl] ...",
 		MaxOperands: -1,
 		UsageExit:   1,
-		Flags: []cli.Flag{
+		Flags: append(o.receive.Flags(),
 			cli.Func('A', "as", "as", o.setAS, "put this in place of AS numbers that are 0"),
 			cli.Int('d', "debug", "level", &o.debug, "no effect"),
 			cli.Bool('D', "foreground", &o.foreground, "stay in the foreground; messages go to standard error, no pid file"),
@@ -51,7 +56,7 @@ func Spec() *cli.Spec {
 			cli.Func('v', "variable", "name=value", o.setVariable, "value of @name in the filter file"),
 			capture.VersionFlag(&o.version),
 			cli.Int('x', "delay", "usec", &o.delay, "sleep this many microseconds after each datagram sent"),
-		},
+		),
 		Description: `flow-fanout listens for NetFlow of version 1, 5, 6, 7 and 8 as its first operand says - on localip (0 is any) and port, from remoteip (0 is any) - and sends the flows to all other operands, from localip (0 is the system's choice) to remoteip and port.
 
 A PDU received becomes one PDU sent, or more if it does not fit one of the version sent; flows of different PDUs are never combined. All PDUs have one version, that of the first PDU unless -V is given; PDUs of other versions are translated where that is possible and refused where it is not. Sequence numbers begin at 0 and are those of flow-fanout: they are the same for all destinations and go on across exporters, flows lost before are only logged.
@@ -60,7 +65,9 @@ Addresses are masked, flows translated and then filtered, in this order. HUP rea
 
 A destination that cannot take datagrams as they come, because its interface is too slow, does not hold up the others: what waits for it is sent later, and what is too much is lost and counted in the log. To a multicast group the datagrams have the given ttl (default 0). A remoteip of the first operand that is a multicast group is joined; localip is then the exporter.
 
-Without -D the program detaches itself once it is ready to receive: filter, port and destinations have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.`,
+Without -D the program detaches itself once it is ready to receive: filter, port and destinations have been opened by then, and if that fails the status tells. Its messages go to syslog, facility local6.
+
+` + receive.Notes,
 		ExitText: "0 after TERM or QUIT, and when detached; 1 on errors, also those in the filter file met when it is read.",
 		Examples: []cli.Example{
 			{Command: "flow-fanout 0/0/9995 0/127.0.0.1/9996 0/192.0.2.7/9995", Text: "Pass what arrives to a local and another collector."},
@@ -113,23 +120,17 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 			return err
 		}
 	}
-	from, err := capture.ParseAddress(env.Args[0], resolve.IPv4)
-	if err != nil {
+	if r.receiver, err = o.receive.Open(env, program, env.Args[0], r.intake); err != nil {
 		return err
 	}
-	r.intake.Remote = from.Exporter()
-	listener, err := capture.Listen(from, env.Warn)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
+	defer r.receiver.Close()
 	for _, operand := range env.Args[1:] {
 		if err := o.dial(&r.fan, operand); err != nil {
 			return err
 		}
 	}
 	if d.Detached() && o.pid != "" && o.pid != "-" {
-		pid, err := daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, listener.Addr().Port())))
+		pid, err := daemon.WritePid(env.Path(fmt.Sprintf("%s.%d", o.pid, r.receiver.Addr().Port())))
 		if err != nil {
 			env.Warn("%v", err)
 		}
@@ -142,9 +143,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	if err := d.Ready(); err != nil {
 		return err
 	}
-	bursts, end := listener.Start()
-	defer end()
-	return r.loop(ctx, bursts, listener.Stop)
+	return r.loop(ctx, r.receiver.Start())
 }
 
 // dial adds a destination.
@@ -162,6 +161,6 @@ func (o *options) dial(f *fan, operand string) error {
 	if err != nil {
 		return err
 	}
-	f.add(to, !a.Local.IsUnspecified())
+	f.add(operand, to, !a.Local.IsUnspecified())
 	return nil
 }

@@ -5,11 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -493,4 +496,52 @@ func expected(b *flow.Batch, sequence int) string {
 		cells = cells[:cellsOf8]
 	}
 	return strings.Join(cells, ";")
+}
+
+// TestMetrics: PDUs of two ports go to two destinations, one of which is there
+// twice, and a scrape tells how many.
+func TestMetrics(t *testing.T) {
+	a := collect(t)
+	more, port := capturetest.FreePort(t), capturetest.FreePort(t)
+	to := fmt.Sprintf("0/127.0.0.1/%d", a.port)
+	r := start(t, "--listen", fmt.Sprintf("127.0.0.1/0/%d", more), "--metrics", fmt.Sprintf("127.0.0.1:%d", port), to, to)
+	capturetest.AwaitUDP(t, more)
+	r.send(capturetest.PDU(v5, 3, 0))
+	if _, err := capturetest.Dial(t, more).Write(capturetest.PDU(v5, 4, 10)); err != nil {
+		t.Fatal(err)
+	}
+	flows := 0
+	for range 4 {
+		pdu, _ := a.next()
+		flows += parse(t, pdu).Count
+	}
+	if flows != 2*(3+4) {
+		t.Errorf("%d flows", flows)
+	}
+	want := []string{
+		"flow_fanout_datagrams_total 2", "flow_fanout_flows_total 7", "flow_fanout_lost_flows_total 0",
+		fmt.Sprintf(`flow_fanout_sent_datagrams_total{destination=%q,j="0"} 2`, to),
+		fmt.Sprintf(`flow_fanout_sent_datagrams_total{destination=%q,j="1"} 2`, to),
+		fmt.Sprintf(`flow_fanout_waiting_datagrams{destination=%q,j="1"} 0`, to),
+	}
+	var text []byte
+	deadline := time.Now().Add(20 * time.Second)
+	for missing := true; missing; time.Sleep(50 * time.Millisecond) {
+		resp, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", port))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err = io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		missing = slices.ContainsFunc(want, func(line string) bool { return !strings.Contains(string(text), line+"\n") })
+		if missing && time.Now().After(deadline) {
+			t.Fatalf("not all of %q in\n%s", want, text)
+		}
+	}
+	if code := r.stop(); code != 0 {
+		t.Errorf("status %d: %s", code, &r.stderr)
+	}
 }

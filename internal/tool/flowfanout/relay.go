@@ -10,6 +10,7 @@ import (
 
 	"flowtools/internal/capture"
 	"flowtools/internal/cli"
+	"flowtools/internal/receive"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/netflow"
@@ -27,6 +28,7 @@ type relay struct {
 	*options
 	env        *cli.Env
 	intake     *capture.Intake
+	receiver   *receive.Receiver
 	statistics *capture.Statistics
 	privacy    capture.Stage // nil without -m
 	pipeline   *capture.Pipeline
@@ -37,7 +39,6 @@ type relay struct {
 
 	signals <-chan os.Signal
 	done    <-chan struct{}  // of the context; nil after the end was asked for
-	stop    func()           // ends the flow of bursts
 	sleep   *time.Timer      // of pause
 	late    <-chan time.Time // receives when grace is over; nil before the end was asked for
 	over    bool             // it is
@@ -89,10 +90,10 @@ func (r *relay) encode() error {
 	return nil
 }
 
-// loop works until it is told to end, by a signal or by ctx. It calls stop then,
-// and takes what has arrived until bursts is closed.
-func (r *relay) loop(ctx context.Context, bursts <-chan *capture.Burst, stop func()) error {
-	r.done, r.stop = ctx.Done(), stop
+// loop works until it is told to end, by a signal or by ctx. It stops the
+// receiver then, and takes what has arrived until bursts is closed.
+func (r *relay) loop(ctx context.Context, bursts <-chan *capture.Burst) error {
+	r.done = ctx.Done()
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	again := time.NewTimer(retry)
@@ -112,6 +113,7 @@ func (r *relay) loop(ctx context.Context, bursts <-chan *capture.Burst, stop fun
 			waiting = false
 		case <-tick.C:
 			r.fan.report()
+			r.receiver.Tick(r.fan.draw)
 			if now := r.env.Now(); r.statistics.Due(now) {
 				r.intake.Print(now, func(e *netflow.Exporter) string {
 					return fmt.Sprintf(" filter_drops=%d send_nobufs=%d", e.Dropped, r.fan.nobufs)
@@ -158,7 +160,7 @@ func (r *relay) end() {
 	r.done = nil
 	if r.late == nil {
 		r.late = time.After(grace)
-		r.stop()
+		r.receiver.Stop()
 	}
 }
 
@@ -181,14 +183,9 @@ func (r *relay) pause() {
 
 // take sends the flows of a burst, each PDU by itself.
 func (r *relay) take(b *capture.Burst) error {
-	defer b.Release()
-	for i := range b.Datagrams {
+	for d := range r.receiver.Accepted(b) {
 		if r.over {
 			return nil
-		}
-		d := &b.Datagrams[i]
-		if !r.intake.Accept(d, b.Port) {
-			continue
 		}
 		if r.encoder == nil {
 			if err := r.encode(); err != nil {

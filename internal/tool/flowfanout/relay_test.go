@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -21,6 +20,8 @@ import (
 	"flowtools/internal/capture/capturetest"
 	"flowtools/internal/cli"
 	"flowtools/internal/flowtest"
+	"flowtools/internal/receive"
+	"flowtools/internal/receive/receivetest"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/netflow"
 )
@@ -200,10 +201,17 @@ func TestRelay(t *testing.T) {
 	}
 }
 
-func relayOne(t *testing.T, name string, env *cli.Env, o *options, m *model, from flow.Version, rnd *rand.Rand) {
+// unconnected returns a relay without sockets.
+func unconnected(o *options, env *cli.Env) *relay {
 	r := newRelay(o, env, nil)
+	r.receiver = receive.New(env, program, nil, r.intake)
+	return r
+}
+
+func relayOne(t *testing.T, name string, env *cli.Env, o *options, m *model, from flow.Version, rnd *rand.Rand) {
+	r := unconnected(o, env)
 	s := &sink{}
-	r.fan.add(s, false)
+	r.fan.add("", s, false)
 	if o.version != nil {
 		if err := r.fix(*o.version); err != nil {
 			t.Fatal(err)
@@ -290,9 +298,9 @@ func compare(t *testing.T, name string, l *flow.Layout, got, want flow.Record) {
 func TestBoundaries(t *testing.T) {
 	v5 := flow.Version{Export: 5}
 	within(t, func(env *cli.Env) {
-		r := newRelay(&options{}, env, nil)
+		r := unconnected(&options{}, env)
 		s := &sink{}
-		r.fan.add(s, false)
+		r.fan.add("", s, false)
 		if err := r.take(burst(capturetest.PDU(v5, 1, 0), capturetest.PDU(v5, 1, 0), []byte("junk"), capturetest.PDU(v5, 0, 2), capturetest.PDU(v5, 30, 2))); err != nil {
 			t.Fatal(err)
 		}
@@ -324,9 +332,9 @@ func TestRules(t *testing.T) {
 			t.Fatal(err)
 		}
 		o.rules.Filter = capture.Rule{File: path, Name: "tcp"}
-		r := newRelay(o, env, nil)
+		r := unconnected(o, env)
 		s := &sink{}
-		r.fan.add(s, false)
+		r.fan.add("", s, false)
 		if err := r.fix(v5); err != nil {
 			t.Fatal(err)
 		}
@@ -404,7 +412,7 @@ func run(t *testing.T, o *options, to []sender, drive func(bursts chan<- *captur
 			signals := make(chan os.Signal)
 			r := newRelay(o, env, signals)
 			for _, s := range to {
-				r.fan.add(s, false)
+				r.fan.add("", s, false)
 			}
 			if o.version != nil {
 				if err := r.fix(*o.version); err != nil {
@@ -415,15 +423,16 @@ func run(t *testing.T, o *options, to []sender, drive func(bursts chan<- *captur
 			defer cancel()
 			in, bursts := make(chan *capture.Burst), make(chan *capture.Burst)
 			stopped, driven := make(chan struct{}), make(chan struct{})
+			source := &receivetest.Source{Bursts: bursts, OnStop: func() { close(stopped) }}
+			r.receiver = receive.New(env, program, source, r.intake)
 			go listener(in, bursts, stopped)
 			go func() {
 				defer close(driven)
 				drive(in, signals, cancel)
 			}()
-			stop := sync.OnceFunc(func() { close(stopped) })
-			err = r.loop(ctx, bursts, stop)
+			err = r.loop(ctx, r.receiver.Start())
 			took = time.Since(start)
-			stop()
+			source.Stop()
 			for range bursts {
 			}
 			<-driven
@@ -601,9 +610,9 @@ func loaded(t testing.TB, env *cli.Env, v flow.Version) (*relay, *capture.Burst)
 	if flowtest.Layout(v.Export, v.Agg).Fields.Has(flow.Prot) {
 		o.rules.Filter = capture.Rule{File: filterAt(t, filterFile), Name: "tcp"}
 	}
-	r := newRelay(o, env, nil)
-	r.fan.add(discard{}, false)
-	r.fan.add(discard{}, false)
+	r := unconnected(o, env)
+	r.fan.add("", discard{}, false)
+	r.fan.add("", discard{}, false)
 	b := capture.NewBurst(port)
 	rnd := rand.New(rand.NewPCG(5, 6))
 	for i := range burstSize {

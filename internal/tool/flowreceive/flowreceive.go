@@ -6,19 +6,24 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"syscall"
 	"time"
 
 	"flowtools/internal/capture"
 	"flowtools/internal/cli"
-	"flowtools/internal/clib/resolve"
+	"flowtools/internal/receive"
 	"flowtools/internal/streamio"
 	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
 
+// program is the name of the tool.
+const program = "flow-receive"
+
 type options struct {
 	streamio.Output
+	receive receive.Options
 	out     string
 	stat    int
 	version *flow.Version
@@ -28,20 +33,21 @@ type options struct {
 func Spec() *cli.Spec {
 	o := &options{}
 	return &cli.Spec{
-		Name:        "flow-receive",
+		Name:        program,
 		Summary:     "receive NetFlow PDUs and write a flow stream",
 		Operands:    "[localip/remoteip/port]",
 		MaxOperands: -1,
-		Flags: append(o.Flags("bCd"),
+		Flags: slices.Concat(o.Flags("bCd"), o.receive.Flags(), []cli.Flag{
 			cli.File('o', "output", "file", &o.out, "write to file, with a complete header, instead of standard output"),
 			capture.StatFlag(&o.stat),
 			capture.VersionFlag(&o.version),
 			streamio.LevelFlag(&o.Level),
-		),
+		}),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-receive listens for NetFlow of version 1, 5, 6, 7 and 8 on localip (0 is any) and port, from remoteip (0 is any), and writes the flows until it is told to end by HUP, INT, QUIT or TERM. " +
 			"A stream has one version, that of the first PDU unless -V is given; PDUs of other versions are translated where that is possible and refused where it is not. " +
-			"A remoteip that is a multicast group is joined; localip is then the exporter.",
+			"A remoteip that is a multicast group is joined; localip is then the exporter.\n\n" +
+			receive.Notes,
 		ExitText: "0; 1 when nothing could be received or written, and with -o when no PDU ever came.",
 		Examples: []cli.Example{
 			{Command: "flow-receive 0/0/9995 | flow-print -f5", Text: "Show flows as they arrive."},
@@ -61,22 +67,18 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 	default:
 		return fmt.Errorf("Illegal option: %s", env.Args[1])
 	}
-	addr, err := capture.ParseAddress(operand, resolve.IPv4)
+	intake := capture.NewIntake(env.Now, env.Warn)
+	in, err := o.receive.Open(env, program, operand, intake)
 	if err != nil {
 		return err
 	}
-	listener, err := capture.Listen(addr, env.Warn)
-	if err != nil {
-		return err
-	}
-	defer listener.Close()
+	defer in.Close()
 	sink, err := streamio.OpenSink(env, o.out)
 	if err != nil {
 		return err
 	}
 	defer sink.Close() // complete by then, or lost anyway
-	r := &receiver{options: o, env: env, sink: sink, intake: capture.NewIntake(env.Now, env.Warn)}
-	r.intake.Remote = addr.Exporter()
+	r := &receiver{options: o, env: env, in: in, sink: sink, intake: intake}
 	if o.version != nil {
 		if err := r.intake.Fix(*o.version); err != nil {
 			return streamio.VersionError(err)
@@ -85,9 +87,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 			return err
 		}
 	}
-	bursts, stop := listener.Start()
-	defer stop()
-	if err := r.loop(ctx, listener, bursts); err != nil {
+	if err := r.loop(ctx, in.Start()); err != nil {
 		return err
 	}
 	return r.finish()
@@ -97,6 +97,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 type receiver struct {
 	*options
 	env    *cli.Env
+	in     *receive.Receiver
 	sink   *streamio.Sink
 	intake *capture.Intake
 	header *ftfile.Header
@@ -121,7 +122,7 @@ func (r *receiver) open() error {
 }
 
 // loop takes bursts until ctx ends, and then what has arrived before.
-func (r *receiver) loop(ctx context.Context, l *capture.Listener, bursts <-chan *capture.Burst) error {
+func (r *receiver) loop(ctx context.Context, bursts <-chan *capture.Burst) error {
 	statistics := capture.NewStatistics(r.stat, r.env.Zone(), r.env.Now())
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -136,12 +137,13 @@ func (r *receiver) loop(ctx context.Context, l *capture.Listener, bursts <-chan 
 				return err
 			}
 		case <-tick.C:
+			r.in.Tick(nil)
 			if now := r.env.Now(); statistics.Due(now) {
 				r.intake.Print(now, nil)
 			}
 		case <-done:
 			r.env.Warn("Cleaning up")
-			l.Stop()
+			r.in.Stop()
 			done = nil
 		}
 	}
@@ -149,12 +151,7 @@ func (r *receiver) loop(ctx context.Context, l *capture.Listener, bursts <-chan 
 
 // take writes the flows of a burst.
 func (r *receiver) take(b *capture.Burst) error {
-	defer b.Release()
-	for i := range b.Datagrams {
-		d := &b.Datagrams[i]
-		if !r.intake.Accept(d, b.Port) {
-			continue
-		}
+	for d := range r.in.Accepted(b) {
 		if r.out == nil {
 			if err := r.open(); err != nil {
 				return err

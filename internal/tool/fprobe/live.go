@@ -46,7 +46,6 @@ func (s *sensor) openLive() error {
 func (s *sensor) live(ctx context.Context) error {
 	signals, stop := catch()
 	defer stop()
-	alive := s.watchdog()
 	budget := int(s.set.num['q'])
 	var p pcap.Packet
 	s.meter.Tick(s.clock())
@@ -65,7 +64,7 @@ func (s *sensor) live(ctx context.Context) error {
 			if err := s.step(signals); err != nil {
 				return err
 			}
-			alive(now)
+			s.service.Alive(s.env.Now())
 		}
 		if !busy {
 			if err := pcap.Wait(s.lives, tick); err != nil {

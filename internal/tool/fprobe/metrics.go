@@ -3,13 +3,12 @@ package fprobe
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
-	"flowtools/internal/daemon"
 	"flowtools/internal/metrics"
 	"flowtools/internal/probe"
 )
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("fprobe_"+name, help, labels, nil)
+	return metrics.Describe("fprobe", name, help, labels...)
 }
 
 var (
@@ -25,46 +24,30 @@ var (
 	descQueue     = describe("export_queue_length", "Datagrams waiting to be sent.")
 )
 
-// meter shows a sensor to Prometheus. The number of series depends on the interfaces given on the command line only.
-type meter struct {
-	page   metrics.Page
-	server *metrics.Server
-}
-
-// serveMetrics opens the address, so that a wrong one is an error at once, and serves.
-func serveMetrics(addr string, s *sensor) (*meter, error) {
-	m := &meter{}
-	var err error
-	m.server, err = metrics.Serve(addr, &m.page, func(format string, args ...any) { s.log.printf(daemon.Err, format, args...) })
-	return m, err
-}
-
-// update takes a picture of the counters, which belong to the goroutine that calls it.
-func (m *meter) update(s *sensor) {
-	m.page.Draw(func(put metrics.Put) {
-		count := func(d *prometheus.Desc, v uint64, labels ...string) { put(d, false, float64(v), labels...) }
+// draw shows the counters, which belong to the goroutine that calls it, to Prometheus. The number of series depends on the
+// interfaces given on the command line only.
+func (s *sensor) draw() {
+	s.metrics.Draw(func(p metrics.Pen) {
 		for _, l := range s.lives {
 			if st, err := l.Stats(); err == nil {
-				count(descReceived, st.Received, l.Name())
-				count(descDropped, st.Dropped, l.Name())
+				p.Count(descReceived, st.Received, l.Name())
+				p.Count(descDropped, st.Dropped, l.Name())
 			}
 		}
 		c := &s.meter.Counters
-		count(descPackets, c.Counted, "counted")
-		count(descPackets, c.Skipped, "sampled_out")
-		count(descPackets, c.NotIP, "not_ip")
-		count(descPackets, c.ForeignIPv6, "ipv6_ignored")
-		count(descPackets, c.Truncated, "truncated")
-		count(descOctets, c.Octets)
-		put(descActive, true, float64(c.Active))
+		p.Count(descPackets, c.Counted, "counted")
+		p.Count(descPackets, c.Skipped, "sampled_out")
+		p.Count(descPackets, c.NotIP, "not_ip")
+		p.Count(descPackets, c.ForeignIPv6, "ipv6_ignored")
+		p.Count(descPackets, c.Truncated, "truncated")
+		p.Count(descOctets, c.Octets)
+		p.Gauge(descActive, float64(c.Active))
 		for r := probe.ReasonIdle; r < probe.NumReasons; r++ {
-			count(descEnded, c.Ended[r], r.String())
+			p.Count(descEnded, c.Ended[r], r.String())
 		}
-		count(descDatagrams, s.emitter.Datagrams.Load())
-		count(descBytes, s.emitter.Octets.Load())
-		count(descErrors, s.emitter.Errors.Load())
-		put(descQueue, true, float64(s.emitter.Queued.Load()))
+		p.Count(descDatagrams, s.emitter.Datagrams.Load())
+		p.Count(descBytes, s.emitter.Octets.Load())
+		p.Count(descErrors, s.emitter.Errors.Load())
+		p.Gauge(descQueue, float64(s.emitter.Queued.Load()))
 	})
 }
-
-func (m *meter) close() { m.server.Close() }

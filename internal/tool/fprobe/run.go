@@ -14,6 +14,7 @@ import (
 	"flowtools/internal/bpfexpr"
 	"flowtools/internal/cli"
 	"flowtools/internal/daemon"
+	"flowtools/internal/metrics"
 	"flowtools/internal/pcap"
 	"flowtools/internal/probe"
 	"flowtools/internal/probe/emit"
@@ -35,7 +36,8 @@ type sensor struct {
 	filters map[pcap.LinkType]*bpfexpr.Program
 	stream  *ftfile.Writer
 	sink    *streamio.Sink
-	metrics *meter
+	metrics *metrics.Meter
+	service daemon.Service
 	saidIP6 bool
 	steps   uint64
 	names   map[uint32]uint32 // -X: index by kernel index
@@ -141,10 +143,12 @@ func (s *sensor) open() error {
 	options := set.metering()
 	options.Interface = s.interfaces()
 	s.meter = probe.NewMeter(options, s.emitter)
-	if set.metrics != "" {
-		if s.metrics, err = serveMetrics(set.metrics, s); err != nil {
-			return s.fatal(err)
-		}
+	s.metrics, err = metrics.Serve(set.metrics, func(format string, args ...any) { s.log.printf(daemon.Err, format, args...) })
+	if err != nil {
+		return s.fatal(err)
+	}
+	if set.systemd {
+		s.service = daemon.NewService(s.log.warning)
 	}
 	return s.settle()
 }
@@ -185,7 +189,7 @@ func (s *sensor) settle() error {
 	if s.daemon != nil {
 		return s.daemon.Ready()
 	}
-	s.notify("READY=1")
+	s.service.Ready()
 	return nil
 }
 
@@ -317,9 +321,7 @@ func (s *sensor) step(signals <-chan os.Signal) error {
 		s.steps = n
 		s.log.printf(daemon.Notice, "the clock was set back: all flows were emitted")
 	}
-	if s.metrics != nil {
-		s.metrics.update(s)
-	}
+	s.draw()
 	return s.emitter.Err()
 }
 
@@ -332,6 +334,7 @@ func catch() (<-chan os.Signal, func()) {
 
 // finish sends what is left.
 func (s *sensor) finish() error {
+	s.service.Stopping()
 	s.log.info("SIGTERM received. Emitting flows cache...")
 	s.meter.Flush()
 	s.emitter.Flush(s.meter.Now())
@@ -358,10 +361,8 @@ func (s *sensor) closeStream() error {
 
 // close lets go of everything that open may have opened.
 func (s *sensor) close() {
-	if s.metrics != nil {
-		s.metrics.close()
-		s.metrics = nil
-	}
+	s.metrics.Close()
+	s.metrics = nil
 	if s.emitter != nil {
 		s.emitter.Close()
 	}

@@ -1,4 +1,4 @@
-package flowcapture
+package receive
 
 import "flowtools/internal/capture"
 
