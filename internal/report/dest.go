@@ -87,12 +87,9 @@ func (r *Run) openCommand(command string) (*dest, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	w := bufio.NewWriterSize(stdin, 64<<10)
+	w := bufio.NewWriterSize(deaf{stdin}, 64<<10)
 	return &dest{w: w, close: func() error {
 		err := w.Flush()
-		if errors.Is(err, syscall.EPIPE) {
-			err = nil
-		}
 		stdin.Close() // an error was seen by Flush
 		if err := cmd.Wait(); err != nil {
 			r.env.Warn("%s: %v", command, err)
@@ -109,8 +106,10 @@ func formatterWords(command string) (words []string, ok bool) {
 	return words, len(words) > 0 && words[0] == "flow-rptfmt" && !strings.ContainsAny(command, special)
 }
 
-// deaf is a writer that takes no notice of a broken pipe: whoever finishes the
-// writer below does.
+// deaf is a writer that takes no notice of a broken pipe.
+//
+// Compat: that nobody reads an output any more is no failure and loses no other
+// output (golden flow-report/closed-pipe).
 type deaf struct{ w io.Writer }
 
 func (d deaf) Write(p []byte) (int, error) {
@@ -126,17 +125,14 @@ func (r *Run) openFormatter(words []string) (*dest, error) {
 	pr, pw := io.Pipe()
 	done := make(chan int, 1)
 	go func() {
-		env := &cli.Env{Stdin: pr, Stdout: deaf{r.out}, Stderr: r.env.Stderr, Now: r.env.Now, LookupEnv: r.env.LookupEnv, Dir: r.env.Dir}
+		env := &cli.Env{Stdin: pr, Stdout: r.out, Stderr: r.env.Stderr, Now: r.env.Now, LookupEnv: r.env.LookupEnv, Dir: r.env.Dir}
 		status := cli.Exec(context.Background(), rptfmt.Spec(), env, words)
 		pr.CloseWithError(syscall.EPIPE) // it may stop before the end
 		done <- status
 	}()
-	w := bufio.NewWriterSize(pw, 64<<10)
+	w := bufio.NewWriterSize(deaf{pw}, 64<<10)
 	return &dest{w: w, close: func() error {
 		err := w.Flush()
-		if errors.Is(err, syscall.EPIPE) {
-			err = nil
-		}
 		pw.CloseWithError(err)
 		if status := <-done; status != 0 {
 			r.env.Warn("%s: exit status %d", strings.Join(words, " "), status)

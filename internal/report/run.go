@@ -2,10 +2,8 @@ package report
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"sync"
-	"syscall"
 
 	"flowtools/internal/cli"
 	"flowtools/internal/clib/resolve"
@@ -56,7 +54,7 @@ type making struct {
 // be nil, every output is a sheet on standard output.
 func (d *Definition) New(env *cli.Env, h *ftfile.Header, l *flow.Layout, form *sheet.Form) (*Run, error) {
 	r := &Run{
-		env: env, def: d, header: h, in: l, layout: l, out: bufio.NewWriterSize(env.Stdout, 64<<10),
+		env: env, def: d, header: h, in: l, layout: l, out: bufio.NewWriterSize(deaf{env.Stdout}, 64<<10),
 		symbols: map[string]*sym.Table{}, hosts: map[uint32]string{},
 	}
 	if form != nil {
@@ -214,10 +212,6 @@ func (r *Run) Finish(failed error) error {
 	}
 	if flushed := r.out.Flush(); err == nil {
 		err = flushed
-	}
-	// Compat: when nobody reads any more that is no failure (golden closed-pipe).
-	if errors.Is(err, syscall.EPIPE) {
-		err = nil
 	}
 	return err
 }

@@ -230,6 +230,43 @@ func TestFailedOutput(t *testing.T) {
 	}
 }
 
+// TestDeafOutputs goes on with the other outputs where a command, or whoever
+// reads standard output, stops reading.
+func TestDeafOutputs(t *testing.T) {
+	s := newStage(t)
+	s.write(t, "c", `stat-report r
+ type octets
+ output
+  path |sed q
+ output
+  path |sed -n '$='
+stat-definition command
+ report r
+stat-report s
+ type octets
+ output
+ output
+  path f
+stat-definition stdout
+ report s
+`)
+	var many [][2]uint64
+	for i := range uint64(20000) {
+		many = append(many, [2]uint64{1370000000, i + 1})
+	}
+	in := flows(5, many...)
+	got := s.run(in, "-s", "c", "-S", "command")
+	if want := (result{Out: "# recn: octets/flow*,flows,octets,packets,duration\n20001\n"}); got != want {
+		t.Error(cmp.Diff(want, got))
+	}
+	if msg, status := s.runTo(broken{&os.PathError{Op: "write", Path: "x", Err: syscall.EPIPE}}, in, "-s", "c", "-S", "stdout"); status != 0 || msg != "" {
+		t.Errorf("broken pipe: status %d, %q", status, msg)
+	}
+	if n := strings.Count(s.read(t, "f"), "\n"); n != 20001 {
+		t.Errorf("the file has %d lines", n)
+	}
+}
+
 // TestOrderOfText mixes outputs to standard output and to commands.
 func TestOrderOfText(t *testing.T) {
 	s := newStage(t)
