@@ -163,7 +163,7 @@ func (in *invocation) add(flags []urfave.Flag, f *Flag) []urfave.Flag {
 func (in *invocation) app() *urfave.App {
 	s := in.spec
 	_, posix := in.env.LookupEnv("POSIXLY_CORRECT")
-	in.syn.inOrder = posix || s.NoPermute
+	in.syn.inOrder = posix || s.PyGetopt
 	own := in.builtin()
 	flags := make([]urfave.Flag, 0, len(s.Flags)+len(own)+1)
 	for i := range s.Flags {
@@ -222,9 +222,13 @@ func Exec(ctx context.Context, s *Spec, env *Env, argv []string) int {
 	line := normalise(argv[1:], &in.syn)
 	env.Args = line.operands
 	env.Argv = append([]string{argv[0]}, line.argv...)
+	flags := line.flags
+	if s.PyGetopt && line.bad != nil {
+		flags = line.bad
+	}
 
 	// Operands stay behind: urfave would take them for names of commands.
-	err := app.RunContext(ctx, append([]string{argv[0]}, line.flags...))
+	err := app.RunContext(ctx, append([]string{argv[0]}, flags...))
 	if env.out != nil {
 		if flushed := env.out.Flush(); err == nil {
 			err = flushed

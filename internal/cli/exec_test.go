@@ -185,10 +185,10 @@ func TestOperands(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "-w"}, s.args); diff != "" {
 		t.Errorf("POSIXLY_CORRECT (-want +got):\n%s", diff)
 	}
-	spec.NoPermute = true
+	spec.PyGetopt = true
 	execute(spec, nil, "-f1", "a", "-w")
 	if diff := cmp.Diff([]string{"a", "-w"}, s.args); diff != "" {
-		t.Errorf("NoPermute (-want +got):\n%s", diff)
+		t.Errorf("PyGetopt (-want +got):\n%s", diff)
 	}
 }
 
@@ -254,8 +254,24 @@ func TestScriptStyle(t *testing.T) {
 	if diff := cmp.Diff(result{0, usage, ""}, execute(spec, nil, "-h")); diff != "" {
 		t.Errorf("-h (-want +got):\n%s", diff)
 	}
-	if got := execute(spec, nil, "-Q"); got.Code != 1 || got.Out != "" || !strings.Contains(got.Err, usage) {
-		t.Errorf("-Q: %+v", got)
+	for _, args := range []string{"-Q", "-Q -h", "-w -f"} {
+		if got := execute(spec, nil, strings.Fields(args)...); got.Code != 1 || got.Out != "" || !strings.Contains(got.Err, usage) {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	if got := execute(spec, nil, "-h", "-Q"); got.Code != 0 {
+		t.Errorf("-h -Q: %+v", got)
+	}
+
+	// Python's getopt looks at the whole line before anything acts on it.
+	spec.PyGetopt = true
+	for _, args := range []string{"-h -Q", "-hQ", "-h -f", "-m bad -Q"} {
+		if got := execute(spec, nil, strings.Fields(args)...); got.Code != 1 || got.Out != "" || !strings.Contains(got.Err, usage) {
+			t.Errorf("%s: %+v", args, got)
+		}
+	}
+	if got := execute(spec, nil, "-h", "a", "-Q"); got.Code != 0 || got.Out != usage {
+		t.Errorf("-h a -Q: %+v", got)
 	}
 }
 

@@ -49,6 +49,7 @@ type normalised struct {
 	flags    []string // "-x", "value", "-y", ...: one element a flag, its value following
 	operands []string
 	argv     []string // the arguments as typed, in the order getopt leaves them: options first
+	bad      []string // the first defect among flags, nil if there is none
 }
 
 func (n *normalised) flag(key string, a arity, value string) {
@@ -60,6 +61,9 @@ func (n *normalised) flag(key string, a arity, value string) {
 
 func (n *normalised) defect(d defect, what string) {
 	n.flag(defectKey, valued, string(rune(d))+what)
+	if n.bad == nil {
+		n.bad = n.flags[len(n.flags)-2:]
+	}
 }
 
 // normalise reads args (without argv[0]) as glibc's getopt does: flags may be bundled, a value is glued or the next

@@ -42,7 +42,7 @@ func (s *Spec) Man() string {
 	m.prose(s.exitStatus())
 	m.entries("FILES", s.Files)
 	environment := s.Environment
-	if !s.NoPermute {
+	if !s.PyGetopt {
 		environment = append(slices.Clip(environment), envPosix)
 	}
 	m.entries("ENVIRONMENT", environment)

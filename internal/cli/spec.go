@@ -31,7 +31,7 @@ type Spec struct {
 	Stdout     bool              // all usage text goes to standard output (fprobe)
 	HelpStdout bool              // -h prints the bare usage lines on standard output; a bad option on standard error (the former Python scripts)
 	NoHelp     bool              // -h is no option here: it is an unknown one (flow-filter)
-	NoPermute  bool              // the first operand ends the options, with or without POSIXLY_CORRECT (the former Python scripts)
+	PyGetopt   bool              // options as Python's getopt has them: the first operand ends them, and a bad one anywhere stops the program before any of them acts
 	Persistent bool              // -h and bad options print the usage and parsing goes on; after the check of operands status HelpExit (flow-stat, flow-report)
 	MoreHelp   func(w io.Writer) // with Persistent: what the second and each later -h or bad option prints in place of the usage
 	Once       bool              // options may not be repeated, but for those marked Many (fprobe)

@@ -17,12 +17,11 @@ import (
 	"flowtools/pkg/flow"
 )
 
-// Options are the options of flow-rptfmt. The zero Options format everything as
-// text.
+// Options are the options of flow-rptfmt.
 type Options struct {
 	HTML     bool
 	Bare     bool   // no header, in text no line of names either
-	Fields   string // columns shown, separated by commas; "" or with "all" among them: all
+	Fields   string // columns shown, separated by commas; with "all" among them: all
 	Max      int    // most lines; 0 or less: all
 	Sort     string // + or - and a column
 	Percent  bool   // values as percentages of their column
@@ -54,11 +53,12 @@ func (o *Options) Flags() []cli.Flag {
 	}
 }
 
-// integer is an option whose value is a whole number and nothing else.
+// integer is an option whose value is a whole number of any size and nothing
+// else.
 func integer(letter byte, long, arg string, p *int, help string) cli.Flag {
 	return cli.Func(letter, long, arg, func(s string) error {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
-		if err != nil {
+		if err != nil && !errors.Is(err, strconv.ErrRange) { // out of range n is the limit, and as good
 			return fmt.Errorf("-%c: %q is not a whole number", letter, s)
 		}
 		*p = n
@@ -68,7 +68,7 @@ func integer(letter byte, long, arg string, p *int, help string) cli.Flag {
 
 // Spec returns the description of flow-rptfmt.
 func Spec() *cli.Spec {
-	o := &Options{}
+	o := &Options{Fields: "all"}
 	return &cli.Spec{
 		Name:    "flow-rptfmt",
 		Summary: "format the text of flow-report for people",
@@ -81,7 +81,7 @@ func Spec() *cli.Spec {
 		MaxOperands: -1,
 		UsageExit:   1,
 		HelpStdout:  true,
-		NoPermute:   true,
+		PyGetopt:    true,
 		Description: `flow-rptfmt reads the text of one flow-report output from standard input and prints it with aligned columns, or as an HTML table. A summary-detail report becomes a page of totals, averages and distributions.
 
 Words behind the options are ignored.`,
@@ -177,7 +177,7 @@ func (p *page) find(name string) (int, bool) {
 func (p *page) shown() []*shown {
 	var list []*shown
 	names := strings.Split(p.Fields, ",")
-	all := p.Fields == "" || slices.Contains(names, "all")
+	all := slices.Contains(names, "all")
 	for i, c := range p.Columns {
 		if all || slices.Contains(names, c.Name) {
 			list = append(list, &shown{Column: c, at: i, width: len(c.Name)})

@@ -25,7 +25,7 @@ func Spec() *cli.Spec {
 		MaxOperands: -1,
 		UsageExit:   1,
 		NoHelp:      true,
-		NoPermute:   true,
+		PyGetopt:    true,
 		Description: `flow-log2rrd reads syslog lines from standard input and stores the statistics that flow-capture and flow-fanout log (option -S) in round robin databases, one per daemon, host, exporter, destination and export version. Other lines are passed over. Databases that are missing are made.`,
 		Examples: []cli.Example{
 			{Command: "grep STAT: /var/log/flows | flow-log2rrd -p /var/rrd", Text: "store what was logged"},

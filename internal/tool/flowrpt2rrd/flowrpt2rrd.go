@@ -68,7 +68,7 @@ func Spec() *cli.Spec {
 		MaxOperands: -1,
 		UsageExit:   1,
 		HelpStdout:  true,
-		NoPermute:   true,
+		PyGetopt:    true,
 		Description: `flow-rpt2rrd reads the text of a flow-report with the option +header from standard input and stores its lines in round robin databases, one per key, at the time of the report's first flow. Databases that are missing are made. A key that is not in the report is stored as 0.
 
 Reading ends at an empty line. Words behind the options are ignored.`,
