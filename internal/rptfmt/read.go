@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"flowtools/internal/clib"
 )
 
 // maxLine bounds a line of input: what is longer is no report.
@@ -63,7 +65,7 @@ func (s *Scanner) Scan() bool {
 		if long != nil {
 			s.line = string(append(long, part...))
 		}
-		s.line = strings.TrimSpace(s.line)
+		s.line = strings.Trim(s.line, " \t\n\v\f\r")
 		return true
 	}
 }
@@ -90,7 +92,7 @@ func Columns(line string) []Column {
 	var columns []Column
 	for _, name := range Split(line) {
 		name, key := strings.CutSuffix(name, "*")
-		columns = append(columns, Column{strings.ToLower(name), key})
+		columns = append(columns, Column{clib.Fold(name), key})
 	}
 	return columns
 }

@@ -71,6 +71,12 @@ func TestFormat(t *testing.T) {
 		{"-f HTML", sample, result{"", 1}},
 		{"-q", sample, result{"", 1}},
 		{"-h", sample, result{"Usage: flow-rptfmt [-hHnp] [-a alarm] [-f format] [-F display_fields]\n                   [-m max_lines] [-s sort_field]\n", 0}},
+		{"-H -m99999999999999999999", "# recn: a*\n1\n", result{"1\n\n", 0}},
+		{"-H -m-99999999999999999999", "# recn: a*\n1\n", result{"1\n\n", 0}},
+		// Blanks and capitals are those of ASCII, whatever the bytes.
+		{"-F \xc0b", "# n: \u00a0 \v\n# recn: \xc0B*\n1\u00a0\n", result{"# n: \u00a0\n#  ['flow-rptfmt', '-F', '\\xc0b']\n\xc0b \n1\u00a0\n\n", 0}},
+		{"-h -q", sample, result{"", 1}},
+		{"-hF", sample, result{"", 1}},
 		{"-H word -q", "# recn: a*\n1\n", result{"1\n\n", 0}},
 	} {
 		got, msg := run(strings.NewReader(c.in), nil, strings.Fields(c.args)...)
@@ -80,6 +86,13 @@ func TestFormat(t *testing.T) {
 		if (got.Status != 0) != (msg != "") {
 			t.Errorf("%s: status %d, messages %q", c.args, got.Status, msg)
 		}
+	}
+}
+
+// TestNoFields shows no column where -F names none.
+func TestNoFields(t *testing.T) {
+	if got, _ := run(strings.NewReader("# recn: a*\n1\n"), nil, "-H", "-F", ""); got != (result{"\n\n", 0}) {
+		t.Errorf("%+v", got)
 	}
 }
 
