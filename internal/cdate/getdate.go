@@ -442,6 +442,25 @@ func (p *dateParser) seconds(z *Zone) (int64, error) {
 	return sec, nil
 }
 
+// parse reads the whole text.
+func (p *dateParser) parse(text string) error {
+	p.rest, p.meridian = text, -1
+	for p.next(); p.tok.kind != tokEnd && p.err == nil; {
+		p.item()
+	}
+	if p.err == nil && (p.times > 1 || p.dates > 1 || p.days > 1 || p.zones > 1) {
+		p.err = errors.New("more than one time, date, weekday or zone")
+	}
+	if p.err != nil {
+		return fmt.Errorf("date %q: %w", text, p.err)
+	}
+	return nil
+}
+
+// CheckDate reports what GetDate would find wrong with the words of a date,
+// whatever the clock and the zone. Numbers that make no date are left to GetDate.
+func CheckDate(text string) error { return new(dateParser).parse(text) }
+
 // GetDate reads a free-form date ("May 31, 2013 11:40", "3 days ago", "31-May-2013
 // 11:40 EDT") as the C tools do: the grammar is that of flow-cat's -t and of
 // time-date filters. Times are local unless the text names a zone; what it leaves
@@ -450,22 +469,12 @@ func (p *dateParser) seconds(z *Zone) (int64, error) {
 // A relative month that lacks the day (31 January + 1 month) gives its last day.
 func GetDate(text string, now time.Time, z *Zone) (sec int64, err error) {
 	today := z.Civil(now.Unix())
-	p := dateParser{
-		rest: text, meridian: -1,
-		year: today.Year, month: today.Month, mday: today.Day,
-		west: -today.Offset,
-	}
+	p := dateParser{year: today.Year, month: today.Month, mday: today.Day, west: -today.Offset}
 	if today.IsDST {
 		p.west += hour // the zone's standard time, also in summer
 	}
-	for p.next(); p.tok.kind != tokEnd && p.err == nil; {
-		p.item()
-	}
-	if p.err == nil && (p.times > 1 || p.dates > 1 || p.days > 1 || p.zones > 1) {
-		p.err = errors.New("more than one time, date, weekday or zone")
-	}
-	if p.err != nil {
-		return 0, fmt.Errorf("date %q: %w", text, p.err)
+	if err := p.parse(text); err != nil {
+		return 0, err
 	}
 	sec = now.Unix()
 	if p.times > 0 || p.dates > 0 || p.days > 0 {

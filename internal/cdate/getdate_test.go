@@ -116,9 +116,26 @@ func TestGetDate(t *testing.T) {
 			} else if sec != 0 || !strings.HasPrefix(err.Error(), "date ") {
 				t.Errorf("%q: %d beside %v", c[0], sec, err)
 			}
+			if words := CheckDate(c[0]); words != nil && (err == nil || words.Error() != err.Error()) {
+				t.Errorf("TZ=%s %q: %v by its words, %v", group.tz, c[0], words, err)
+			}
 			if got != c[1] {
 				t.Errorf("TZ=%s %q: %s (%v), want %s", group.tz, c[0], got, err, c[1])
 			}
+		}
+	}
+}
+
+// TestCheckDate: only words are looked at, whatever the day.
+func TestCheckDate(t *testing.T) {
+	for _, text := range []string{"", "1 month ago", "00:15 jst", "Feb 29", "2024-13-01", "25:00"} {
+		if err := CheckDate(text); err != nil {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	for _, text := range []string{"garbage", "10:00 11:00", "2024-01-01 -1", "2024-01-01)", "@0"} {
+		if CheckDate(text) == nil {
+			t.Errorf("%q passed", text)
 		}
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
-	"time"
 
 	"flowtools/internal/cdate"
 	"flowtools/internal/cli"
@@ -25,8 +24,7 @@ type options struct {
 	inputs  inputs.Options
 	preload bool
 	out     string
-	low     *string // -t
-	high    *string // -T
+	times   []bound // -t and -T as they came
 }
 
 // Spec describes flow-cat.
@@ -42,8 +40,8 @@ func Spec() *cli.Spec {
 		Flags: slices.Concat(o.inputs.Flags(), []cli.Flag{
 			streamio.OutputFlag(&o.out),
 			cli.Bool('p', "preload", &o.preload, "read all headers first and carry over what they say"),
-			timeFlag('t', "start", &o.low, "only files that began at time or before; with -T: that began from -t to -T"),
-			timeFlag('T', "end", &o.high, "only files that ended at time or later"),
+			o.timeFlag('t', "start", false, "only files that began at time or before; with -T: that began from -t to -T"),
+			o.timeFlag('T', "end", true, "only files that ended at time or later"),
 		}, o.Flags("bCdz")),
 		Signals: []os.Signal{syscall.SIGHUP, syscall.SIGINT, syscall.SIGQUIT, syscall.SIGTERM},
 		Description: "flow-cat copies the flow streams in files, directories (recursively, by capture start) and standard input to one stream of the same record version. " +
@@ -58,35 +56,42 @@ func Spec() *cli.Spec {
 	}
 }
 
-// timeFlag is an option whose value is a date and time. Now and the local zone
-// are not known yet; whether the text is a date does not depend on them.
-func timeFlag(letter byte, long string, p **string, help string) cli.Flag {
+// bound is one -t or, upper, -T.
+type bound struct {
+	upper bool
+	text  string
+}
+
+// timeFlag is an option whose value is a date and time. Its words are checked at
+// once; what they mean depends on the clock and the local zone, which are only
+// known to a run.
+func (o *options) timeFlag(letter byte, long string, upper bool, help string) cli.Flag {
 	return cli.Func(letter, long, "time", func(s string) error {
-		if _, err := cdate.GetDate(s, time.Unix(0, 0), cdate.UTC()); err != nil {
-			return fmt.Errorf("Error parsing time: %s.", s)
+		if cdate.CheckDate(s) != nil {
+			return badTime(s)
 		}
-		*p = &s
+		o.times = append(o.times, bound{upper, s})
 		return nil
 	}, help)
 }
 
+func badTime(text string) error { return fmt.Errorf("Error parsing time: %s.", text) }
+
 // span is a range of capture times; a bound of 0 is not given.
 type span struct{ low, high uint32 }
 
-// window evaluates -t and -T.
+// window evaluates -t and -T. The last of each counts, but all must be dates.
 func (o *options) window(env *cli.Env) (w span, err error) {
-	for _, t := range []struct {
-		text  *string
-		bound *uint32
-	}{{o.low, &w.low}, {o.high, &w.high}} {
-		if t.text == nil {
-			continue
-		}
-		sec, err := cdate.GetDate(*t.text, env.Now(), env.Zone())
+	for _, t := range o.times {
+		sec, err := cdate.GetDate(t.text, env.Now(), env.Zone())
 		if err != nil {
-			return span{}, fmt.Errorf("Error parsing time: %s.", *t.text)
+			return span{}, badTime(t.text)
 		}
-		*t.bound = uint32(sec)
+		if t.upper {
+			w.high = uint32(sec)
+		} else {
+			w.low = uint32(sec)
+		}
 	}
 	return w, nil
 }
@@ -129,7 +134,7 @@ func (o *options) run(ctx context.Context, env *cli.Env) error {
 		o.Apply(c.Header)
 		o.Comment = nil
 	}
-	if o.preload || o.low != nil || o.high != nil {
+	if o.preload || len(o.times) > 0 {
 		if all, err = c.preload(all, window); err != nil {
 			return err
 		}

@@ -347,6 +347,11 @@ func TestWindow(t *testing.T) {
 		{"1970-01-01", "", all},
 		{"1970-01-01", "2024-01-01 00:03:30", []uint64{3, 4}},
 		{"2 minutes ago", "", []uint64{1}},
+		// Not dates on the first of January 1970, in UTC, or not yet.
+		{"", "2 months ago", all},
+		{"", "last year", all},
+		{"", "01:00 +0500", all},
+		{"Feb 29", "", all},
 		{"2020-01-01", "", nil},
 		{"", "2025-01-01", nil},
 		{"empty", "", all}, // midnight
@@ -376,6 +381,26 @@ func TestWindow(t *testing.T) {
 		}
 		if diff := cmp.Diff(tc.want, marks(t, r.Out)); r.Code != 0 || diff != "" {
 			t.Errorf("%q to %q: status %d, %s%s", tc.low, tc.high, r.Code, r.Err, diff)
+		}
+	}
+	// The last of an option counts, but none may be wrong.
+	for _, tc := range []struct {
+		args []string
+		want []uint64
+	}{
+		{[]string{"-t", "2020-01-01", "-t", "2024-01-01 00:01:40"}, []uint64{1, 2}},
+		{[]string{"-t", "no date", "-t", "2024-01-01 00:01:40"}, nil},
+		{[]string{"-t", "30 Feb 2024"}, nil},
+	} {
+		r := tooltest.World{Dir: dir}.Run(t.Context(), Spec(), append(tc.args, files...)...)
+		if tc.want == nil {
+			if want := "flow-cat: Error parsing time: " + tc.args[1] + ".\n"; r.Code != 1 || len(r.Out) != 0 || r.Err != want {
+				t.Errorf("%q: status %d, %d octets, %s", tc.args, r.Code, len(r.Out), r.Err)
+			}
+			continue
+		}
+		if diff := cmp.Diff(tc.want, marks(t, r.Out)); r.Code != 0 || diff != "" {
+			t.Errorf("%q: status %d, %s%s", tc.args, r.Code, r.Err, diff)
 		}
 	}
 	// Standard input is never dropped.
