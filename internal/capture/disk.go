@@ -26,6 +26,10 @@ const (
 	repeatTime   = time.Minute      // between messages about one that is not
 )
 
+// makeQueue is how many files may wait to be made before another one is not worth
+// it.
+const makeQueue = 16
+
 // closeQueue is how many files may wait to be completed before the next one does.
 const closeQueue = 16
 
@@ -34,12 +38,14 @@ const closeQueue = 16
 type disk struct {
 	*StoreConfig
 	jobs    jobs
-	syncing atomic.Bool // a jobSync is under way
-	closer  chan func() // to the goroutine that completes files
+	syncing atomic.Bool  // a jobSync is under way
+	opening atomic.Int32 // jobOpens waiting or under way
+	closer  chan func()  // to the goroutine that completes files
 
 	// Of the goroutine that writes.
 	batch flow.Batch
 	delay time.Duration // before the next file, when one was broken
+	taken span          // seconds that have a file
 	carry closing       // of intervals that have no file
 
 	stop       chan struct{} // the end has begun
@@ -58,6 +64,9 @@ type disk struct {
 	writeAt func(f *os.File, p []byte, off int64) (int, error)
 	fsync   func(f *os.File) error
 }
+
+// span is a run of seconds, from the first to before the last.
+type span struct{ from, to time.Time }
 
 // start starts the goroutines.
 func (d *disk) start(c *StoreConfig) {
@@ -94,6 +103,7 @@ func (d *disk) run() {
 		case jobOpen:
 			open = j.file
 			d.open(j.file, j.file.opened, j.result)
+			d.opening.Add(-1)
 		case jobWrite:
 			d.write(j.file, j.block)
 			d.jobs.release(j.block)
@@ -160,7 +170,11 @@ func (d *disk) create(f *openFile, now time.Time) error {
 	h.Hostname = Hostname()
 	h.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows, ftfile.TagLost, ftfile.TagCorrupt, ftfile.TagResets, ftfile.TagHostname)
 	offset, zone, _ := d.Zone.Offset(now.Unix())
-	for t := now.In(time.FixedZone(zone, offset)); ; t = t.Add(time.Second) {
+	if now.Before(d.taken.from) || !now.Before(d.taken.to) {
+		d.taken = span{now, now}
+	}
+	for ; ; d.taken.to = d.taken.to.Add(time.Second) {
+		t := d.taken.to.In(time.FixedZone(zone, offset))
 		dir := ftfile.Dir(d.Nesting, t)
 		if dir != "" {
 			if err := os.MkdirAll(d.Path(dir), 0o755); err != nil {
@@ -200,8 +214,12 @@ func (d *disk) create(f *openFile, now time.Time) error {
 		}
 		df.patient = true
 		f.tmp, f.file, f.out, f.header = tmp, df, out, h
+		d.taken.to = d.taken.to.Add(time.Second)
 		if d.Sync > 0 {
-			d.background.Go(func() { d.syncDirs(tmp) })
+			d.background.Go(func() {
+				d.fsynced(file, tmp)
+				d.syncDirs(tmp)
+			})
 		}
 		return nil
 	}

@@ -176,8 +176,11 @@ func prepare(c syscall.RawConn, t traits, warn func(string, ...any)) error {
 	if _, more, err := daemon.ReceiveBuffer(c, LargeBuffer); err == nil {
 		granted = more
 	}
-	if granted != accepted {
-		warn("receive buffer: the system grants %d octets (net.core.rmem_max)", granted)
+	switch {
+	case granted < LargeBuffer:
+		warn("receive buffer: the system grants %d of %d octets (net.core.rmem_max)", granted, LargeBuffer)
+	case granted != accepted:
+		warn("receive buffer: the system grants %d octets", granted)
 	}
 	failed := c.Control(func(fd uintptr) { err = enable(int(fd), t) })
 	return errors.Join(failed, err)

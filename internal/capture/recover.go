@@ -172,8 +172,16 @@ func (d *disk) recoverFile(name string) error {
 		return err
 	}
 	info, err := f.Stat()
-	if err == nil && info.Size() == 0 {
-		d.Warn("%s: empty, removed", name)
+	if err != nil {
+		f.Close()
+		return err
+	}
+	if size := info.Size(); isBlank(f, size) {
+		if size == 0 {
+			d.Warn("%s: empty, removed", name)
+		} else {
+			d.Warn("%s: its header never reached the disk, removed", name)
+		}
 		err = os.Remove(d.Path(name))
 		f.Close()
 		return err
@@ -206,9 +214,9 @@ func (d *disk) recoverFile(name string) error {
 // salvage makes a well-formed file of one that was being written: its whole
 // records, and a header completed by set, which gets their number and the
 // router's clock in the last one. A file that is complete comes back as it is.
-// What was compressed is written anew, beside it, and takes its place when it is
-// all there; the file returned, locked and to be closed in any case, is the one
-// that has the name then.
+// What was compressed or has holes is written anew, beside it, and takes its place
+// when it is all there; the file returned, locked and to be closed in any case, is
+// the one that has the name then.
 func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows uint64, last uint32)) (*os.File, *ftfile.Header, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return f, nil, err
@@ -232,20 +240,26 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 			return f, &h, nil
 		}
 		h.Flags &^= ftfile.FlagDone
-		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return f, nil, err
-		}
-		if r, err = ftfile.NewReader(f); err != nil {
-			return f, nil, err
-		}
-		defer r.Close()
 	}
 	if h.Flags&ftfile.FlagCompress != 0 {
-		return d.rewrite(f, name, r, set)
+		end, err := firstHole(f)
+		if err != nil {
+			return f, nil, err
+		}
+		return d.rewrite(f, name, &h, end, 0, set)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		return f, nil, err
+	}
+	plain, err := recordsOf(f, &h, info.Size())
+	if err != nil {
+		return f, nil, err
+	}
+	defer plain.Close()
+	if holes := countHoles(plain); holes > 0 {
+		d.Warn("%s: %d flows never reached the disk", name, holes)
+		return d.rewrite(f, name, &h, info.Size(), holes, set)
 	}
 	record := int64(r.Layout().Size)
 	flows := (info.Size() - int64(h.Size)) / record
@@ -271,6 +285,12 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 	}
 	_, err = f.WriteAt(head, 0)
 	return f, &h, ftfile.Reason(err)
+}
+
+// recordsOf returns a Reader of the records of a file, up to an offset.
+func recordsOf(f *os.File, h *ftfile.Header, end int64) (*ftfile.Reader, error) {
+	start := int64(h.Size)
+	return ftfile.NewReaderHeader(io.NewSectionReader(f, start, max(end-start, 0)), h)
 }
 
 // isWhole reports whether a file holds what its header counts, and no more.
@@ -301,8 +321,13 @@ func clock(b *flow.Batch) uint32 {
 	return uint32(b.Layout.Uint(b.At(b.Len()-1), flow.UnixSecs))
 }
 
-// rewrite is salvage for a compressed file.
-func (d *disk) rewrite(f *os.File, name string, r *ftfile.Reader, set func(h *ftfile.Header, flows uint64, last uint32)) (_ *os.File, _ *ftfile.Header, err error) {
+// rewrite is salvage for a file that is compressed or has holes, as far as end.
+func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, holes uint64, set func(h *ftfile.Header, flows uint64, last uint32)) (_ *os.File, _ *ftfile.Header, err error) {
+	r, err := recordsOf(f, h, end)
+	if err != nil {
+		return f, nil, err
+	}
+	defer r.Close()
 	dir, base := path.Split(name)
 	scratch := d.Path(dir + ftfile.PrefixPrivate + base)
 	out, err := os.OpenFile(scratch, os.O_RDWR|os.O_CREATE|os.O_TRUNC|unix.O_NOFOLLOW, 0o644)
@@ -320,12 +345,14 @@ func (d *disk) rewrite(f *os.File, name string, r *ftfile.Reader, set func(h *ft
 			out.Close()
 		}
 	}()
-	h := *r.Header()
 	level := d.Level
-	if level == 0 {
+	switch {
+	case h.Flags&ftfile.FlagCompress == 0:
+		level = 0
+	case level == 0:
 		level = 6
 	}
-	w, err := ftfile.NewWriter(out, &h, ftfile.Level(level))
+	w, err := ftfile.NewWriter(out, h, ftfile.Level(level))
 	if err != nil {
 		return f, nil, err
 	}
@@ -337,6 +364,9 @@ func (d *disk) rewrite(f *os.File, name string, r *ftfile.Reader, set func(h *ft
 			return f, nil, errStopped
 		default:
 		}
+		if holes > 0 {
+			b.Keep(func(record flow.Record) bool { return !isHole(b.Layout, record) })
+		}
 		if b.Len() > 0 {
 			last = clock(b)
 		}
@@ -344,15 +374,16 @@ func (d *disk) rewrite(f *os.File, name string, r *ftfile.Reader, set func(h *ft
 			return f, nil, err
 		}
 	}
-	set(&h, w.Flows(), last)
-	if r.Err() == nil { // only the header was missing
-		head, err := headerOver(&h)
+	set(h, w.Flows(), last)
+	add(&h.Lost, holes)
+	if r.Err() == nil && holes == 0 { // only the header was missing
+		head, err := headerOver(h)
 		if err == nil {
 			_, err = f.WriteAt(head, 0)
 		}
-		return f, &h, ftfile.Reason(err)
+		return f, h, ftfile.Reason(err)
 	}
-	if err := w.Finish(&h); err != nil {
+	if err := w.Finish(h); err != nil {
 		return f, nil, err
 	}
 	if d.Sync > 0 {
@@ -363,5 +394,5 @@ func (d *disk) rewrite(f *os.File, name string, r *ftfile.Reader, set func(h *ft
 	}
 	replaced = true
 	f.Close()
-	return out, &h, nil
+	return out, h, nil
 }

@@ -170,8 +170,9 @@ func TestRecoverOthers(t *testing.T) {
 		"2023/tmp-v05.2023-11-14.221500+0100":                         slices.Concat(head, text[len(head):]), // complete but for its name
 		"2023/2023-11/tmp-v05.2023-11-14.221600-0530":                 {},
 		"2023-11-14/tmp-v05.2023-11-14.221700+0000":                   text[:20], // no header
-		"2023-11-14/tmp-v05.2023-11-14.221701+0000":                   bytes.Repeat([]byte{0}, 500),
-		"2023-11-14/tmp-v05.2023-11-14.221800+0000":                   text, // somebody has it open
+		"2023-11-14/tmp-v05.2023-11-14.221701+0000":                   bytes.Repeat([]byte{1}, 500),
+		"2023-11-14/tmp-v05.2023-11-14.221702+0000":                   append(make([]byte, 4096), text...), // its first page was never written
+		"2023-11-14/tmp-v05.2023-11-14.221800+0000":                   text,                                // somebody has it open
 		".flow-capture.tmp-v05.2023-11-14.221320+0000":                []byte("of a recovery that was broken off"),
 		".flow-capture.9995.queue":                                    []byte("something else"),
 		"tmp-v5.2023-11-14.221320+0000":                               text,
@@ -204,7 +205,7 @@ func TestRecoverOthers(t *testing.T) {
 	slices.Sort(left)
 	slices.Sort(live)
 	if d := cmp.Diff([]string{
-		"2023-11-14/tmp-v05.2023-11-14.221700+0000", "2023-11-14/tmp-v05.2023-11-14.221701+0000", "2023/2023-11/tmp-v05.2023-11-14.221600-0530",
+		"2023-11-14/tmp-v05.2023-11-14.221700+0000", "2023-11-14/tmp-v05.2023-11-14.221701+0000", "2023-11-14/tmp-v05.2023-11-14.221702+0000", "2023/2023-11/tmp-v05.2023-11-14.221600-0530",
 		"2023/tmp-v05.2023-11-14.221500+0100", "tmp-v05.2023-11-14.221320+0000",
 	}, left); d != "" {
 		t.Error(d)
@@ -234,6 +235,7 @@ func TestRecoverOthers(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	gone := []string{
+		"2023-11-14/tmp-v05.2023-11-14.221702+0000",
 		".flow-capture.tmp-v05.2023-11-14.221320+0000", "2023/2023-11/tmp-v05.2023-11-14.221600-0530",
 		"2023/tmp-v05.2023-11-14.221500+0100", "tmp-v05.2023-11-14.221320+0000",
 	}
@@ -253,6 +255,7 @@ func TestRecoverOthers(t *testing.T) {
 	for _, want := range []string{
 		"ft-v05.2023-11-14.221322+0000: recovered, 10 flows", "221600-0530: empty, removed",
 		"221700+0000: not recovered: Short read while loading header",
+		"221702+0000: its header never reached the disk, removed",
 		"221701+0000: not recovered: ftiheader_read(): Warning, bad magic number",
 		"tmp-v05.2023-11-14.230001+0000: too many levels of symbolic links: not recovered",
 		"tmp-v05.2023-11-14.230000+0000: is a directory: not recovered",
@@ -433,5 +436,63 @@ func BenchmarkRecover(b *testing.B) {
 				b.StartTimer()
 			}
 		})
+	}
+}
+
+// TestRecoverHoles: pages that a power cut kept from the disk are read as zeros.
+// Flows in them are left out and counted as lost, those before and behind them in
+// a plain file stay, and no others appear.
+func TestRecoverHoles(t *testing.T) {
+	const flows, holeFlows = 2000, 64
+	l := flowtest.Layout(5, 0)
+	records := flowtest.Random(l, flows, 1)
+	for name, output := range storeOutputs {
+		text := openText(t, l, output, 1_700_000_000, records)
+		head := contentHeader(t, text).Size
+		hole := func(from, to int) []byte {
+			text := slices.Clone(text)
+			clear(text[from:to])
+			return text
+		}
+		plain := output.Level == 0
+		first := head + 100*l.Size // of the flows that are not there
+		page := (first + holeFlows*l.Size + pageSize - 1) / pageSize * pageSize
+		for _, tc := range []struct {
+			name string
+			text []byte
+			lost [2]int // flows, from and to
+		}{
+			{"one", hole(first, page), [2]int{100, (page - head + l.Size - 1) / l.Size}},
+			{"pages", hole(first, page+3*pageSize), [2]int{100, (page + 3*pageSize - head + l.Size - 1) / l.Size}},
+			{"none", text, [2]int{}},
+		} {
+			if !plain && tc.name == "pages" {
+				continue // compressed it is not that long
+			}
+			dir := t.TempDir()
+			tmp := ftfile.Name(ftfile.PrefixOpen, l.Version, time.Unix(1_700_000_000, 0).UTC())
+			writeFile(t, filepath.Join(dir, tmp), tc.text)
+			closed := recoverAll(t, dir)
+			if len(closed) != 1 || closed[0].Err != nil {
+				t.Fatalf("%s %s: %+v", name, tc.name, closed)
+			}
+			c := complete(t, filepath.Join(dir, closed[0].Name))
+			if !plain {
+				// As far as it goes, and no further: a hole is not data.
+				if !bytes.HasPrefix(records.Bytes(), c.records) || tc.name == "none" && len(c.records) != flows*l.Size {
+					t.Errorf("%s %s: %d flows are not what was written", name, tc.name, len(c.records)/l.Size)
+				}
+				continue
+			}
+			from, to := tc.lost[0]*l.Size, tc.lost[1]*l.Size
+			all := records.Bytes()
+			want := slices.Concat(all[:from], all[to:])
+			if !bytes.Equal(c.records, want) {
+				t.Errorf("%s %s: %d octets of records, want %d", name, tc.name, len(c.records), len(want))
+			}
+			if lost := uint32(tc.lost[1] - tc.lost[0]); c.header.Lost != lost || c.header.Flows != flows-lost {
+				t.Errorf("%s %s: header counts %d flows and %d lost, want %d and %d", name, tc.name, c.header.Flows, c.header.Lost, flows-lost, lost)
+			}
+		}
 	}
 }

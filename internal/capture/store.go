@@ -119,6 +119,7 @@ func (s *Store) Open(v flow.Version) error {
 	if !s.ever {
 		j.result = make(chan error, 1)
 	}
+	s.disk.opening.Add(1)
 	s.disk.jobs.put(j)
 	if j.result != nil {
 		if err := <-j.result; err != nil {
@@ -132,6 +133,10 @@ func (s *Store) Open(v flow.Version) error {
 
 // IsOpen reports whether there is an open file.
 func (s *Store) IsOpen() bool { return s.open != nil }
+
+// IsBehind reports whether so many files wait to be made that the open one should
+// not be closed without need.
+func (s *Store) IsBehind() bool { return s.disk.opening.Load() >= makeQueue }
 
 // Opened returns when the open file was opened.
 func (s *Store) Opened() time.Time { return s.open.opened }

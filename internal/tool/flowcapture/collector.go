@@ -326,7 +326,7 @@ func (c *collector) hangup() error {
 		c.pipeline = c.rules.Reload(c.env, c.intake.Layout(), c.pipeline)
 	}
 	c.env.Warn("SIGHUP")
-	if !known {
+	if !known || c.store.IsBehind() { // with what others asked for
 		return nil
 	}
 	return c.rotate()
