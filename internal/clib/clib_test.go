@@ -253,6 +253,40 @@ func TestSetPut(t *testing.T) {
 	}
 }
 
+// Ranges are what their numbers one by one are, whatever words they begin and end in.
+func TestSetRange(t *testing.T) {
+	const size = 130
+	for first := uint(0); first < size+3; first++ {
+		for _, last := range []uint{0, 1, 62, 63, 64, 65, 127, 128, size - 1, size, size + 70, math.MaxUint} {
+			one, all := NewSet(size), NewSet(size)
+			for v := first; v <= min(last, size-1); v++ {
+				one.Put(v, true)
+			}
+			all.PutRange(first, last, true)
+			if got, want := members(all, size+64), members(one, size+64); got != want {
+				t.Fatalf("%d to %d: %s, want %s", first, last, got, want)
+			}
+			if got, want := all.HasAny(0, math.MaxUint), members(one, size) != ""; got != want {
+				t.Fatalf("%d to %d: any %v, want %v", first, last, got, want)
+			}
+			if first > 0 && all.HasAny(0, first-1) || all.HasAny(first, last) != all.HasAny(0, size) {
+				t.Fatalf("%d to %d: members elsewhere", first, last)
+			}
+			full := NewSet(size)
+			full.PutRange(0, size, true)
+			full.PutRange(first, last, false)
+			if full.HasAny(first, last) || strings.Count(members(full, size+64), "-") > 2 {
+				t.Fatalf("%d to %d left in %s", first, last, members(full, size+64))
+			}
+		}
+	}
+	none := NewSet(0)
+	none.PutRange(0, 5, true)
+	if none.Has(0) || none.HasAny(0, 5) {
+		t.Error("an empty table has members")
+	}
+}
+
 func FuzzParseSet(f *testing.F) {
 	for _, s := range []string{"1,5-7", "!80,!443", "5--80", "0x10-020", "1 - 3"} {
 		f.Add(s)

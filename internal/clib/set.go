@@ -2,6 +2,7 @@ package clib
 
 import (
 	"fmt"
+	"iter"
 	"strings"
 )
 
@@ -33,9 +34,48 @@ func (s *Set) Put(v uint, in bool) {
 	}
 }
 
-func (s *Set) fill(in bool) {
-	for v := range uint(s.size) {
-		s.Put(v, in)
+// PutRange is Put for the numbers from first to last, none if last is below
+// first. It sets 64 at a time: outside text may have any number of wide ranges.
+func (s *Set) PutRange(first, last uint, in bool) {
+	for i, word := range s.words(first, last) {
+		if in {
+			s.bits[i] |= word
+		} else {
+			s.bits[i] &^= word
+		}
+	}
+}
+
+// HasAny reports whether any number from first to last is in the set.
+func (s *Set) HasAny(first, last uint) bool {
+	for i, word := range s.words(first, last) {
+		if s.bits[i]&word != 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// words yields the indexes in bits that first to last fall into, with their part
+// of each.
+func (s *Set) words(first, last uint) iter.Seq2[uint, uint64] {
+	return func(yield func(uint, uint64) bool) {
+		if s.size == 0 || last < first || first >= uint(s.size) {
+			return
+		}
+		last = min(last, uint(s.size)-1)
+		for i := first >> 6; i <= last>>6; i++ {
+			word := ^uint64(0)
+			if i == first>>6 {
+				word <<= first & 63
+			}
+			if i == last>>6 {
+				word &= ^uint64(0) >> (63 - last&63)
+			}
+			if !yield(i, word) {
+				return
+			}
+		}
 	}
 }
 
@@ -52,7 +92,7 @@ func ParseSet(list string, size int) (*Set, error) {
 	text := strings.TrimLeft(list, " \t")
 	in := !strings.HasPrefix(text, "!")
 	if !in {
-		s.fill(true)
+		s.PutRange(0, uint(size), true)
 		text = text[1:]
 	}
 	number := func() (uint, error) {
@@ -75,10 +115,7 @@ func ParseSet(list string, size int) (*Set, error) {
 				return nil, err
 			}
 		}
-		s.Put(from, in)
-		for v := from; v <= to; v++ {
-			s.Put(v, in)
-		}
+		s.PutRange(from, max(from, to), in)
 		text = strings.TrimLeft(text, ",-")
 	}
 	return s, nil

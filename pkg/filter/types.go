@@ -103,11 +103,10 @@ func (t *table) entry(ld *loader, l *config.Line, permit bool) {
 	spans, negated := l.List("a list of numbers", t.typ.limit, ld.table(t.typ.sym))
 	repeated := false
 	for _, s := range spans {
-		for v := uint(s.First); v <= uint(s.Last); v++ {
-			repeated = repeated || t.listed.Has(v)
-			t.listed.Put(v, true)
-			t.passed.Put(v, permit != negated)
-		}
+		first, last := uint(s.First), uint(s.Last)
+		repeated = repeated || t.listed.HasAny(first, last)
+		t.listed.PutRange(first, last, true)
+		t.passed.PutRange(first, last, permit != negated)
 	}
 	if repeated {
 		l.Warnf("A number was listed before; the last entry counts.")
