@@ -77,17 +77,11 @@ func Parse(path string, text []byte, opt Options) (*File, error) {
 	return ld.file, nil
 }
 
-// Path returns the name of the file, as given to Load.
-func (f *File) Path() string { return f.path }
-
 // Definition returns the definition of that name, in any case. The error says
 // that there is none and which there are.
 func (f *File) Definition(name string) (*Definition, error) {
 	return f.definitions.Get(f.path, "filter-definition", name)
 }
-
-// Definitions returns the definitions in file order.
-func (f *File) Definitions() []*Definition { return f.definitions.All() }
 
 // Name returns the name of the definition as its file spells it.
 func (d *Definition) Name() string { return d.name }

@@ -204,7 +204,7 @@ func TestDefinition(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d, err := f.Definition("TWO"); err != nil || d.Name() != "two" || d.Needs() != 0 || len(f.Definitions()) != 2 {
+	if d, err := f.Definition("TWO"); err != nil || d.Name() != "two" || d.Needs() != 0 || len(f.definitions.All()) != 2 {
 		t.Errorf("%v %v", d, err)
 	}
 	if _, err := f.Definition("three"); err == nil || err.Error() != `F: no filter-definition "three", only One, two` {
@@ -239,7 +239,7 @@ func TestWideFields(t *testing.T) {
 		}
 		// A table on a field of 32 bits.
 		src := source{l: l, s: &subject{field: flow.SrcAddr}}
-		test := f.Definitions()[0].groups[0][0].prim.data.compile(src, deflt == "permit")
+		test := f.definitions.All()[0].groups[0][0].prim.data.compile(src, deflt == "permit")
 		r := make(flow.Record, l.Size)
 		l.PutUint(r, flow.SrcAddr, 65536)
 		if test(r) != want {
@@ -262,7 +262,7 @@ func TestDoesNotAllocate(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := flowtest.Traffic(flowtest.Layout(5, 0), 100, 1)
-	test := f.Definitions()[0].Compile(b.Layout)
+	test := f.definitions.All()[0].Compile(b.Layout)
 	passed := 0
 	if n := testing.AllocsPerRun(10, func() {
 		for r := range b.All() {
@@ -289,7 +289,7 @@ func FuzzParse(f *testing.F) {
 			}
 			return
 		}
-		for _, d := range file.Definitions() {
+		for _, d := range file.definitions.All() {
 			if Check("Filter", b.Layout, d.Needs()) == nil {
 				test := d.Compile(b.Layout)
 				for r := range b.All() {
@@ -347,7 +347,7 @@ filter-primitive day
 			if err != nil {
 				b.Fatal(err)
 			}
-			test := file.Definitions()[0].Compile(batch.Layout)
+			test := file.definitions.All()[0].Compile(batch.Layout)
 			b.ReportAllocs()
 			passed := 0
 			for b.Loop() {

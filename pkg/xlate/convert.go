@@ -72,14 +72,3 @@ func (c *Converter) Batch(b *flow.Batch) *flow.Batch {
 	c.plan.Run(c.out.Extend(n), b.Bytes(), n, nil)
 	return &c.out
 }
-
-// Record returns r converted: r itself, or memory of the converter's, valid
-// until the next call.
-func (c *Converter) Record(r flow.Record) flow.Record {
-	if c.plan == nil {
-		return r
-	}
-	c.out.Reset()
-	c.plan.Run(c.out.Extend(1), r, 1, nil)
-	return c.out.At(0)
-}
