@@ -149,6 +149,14 @@ func (t *text) Add(b *flow.Batch) {
 	}
 }
 
+// Err returns an error when there are so many rows that Add has stopped counting.
+func (r *Report) Err() error {
+	if r.engine == nil {
+		return nil
+	}
+	return r.engine.Err()
+}
+
 // columns returns the number of columns that rows can be sorted by.
 func (r *Report) columns() int64 { return int64(len(r.engine.Type.Keys)) + 4 }
 

@@ -154,6 +154,9 @@ func (o *options) produce(env *cli.Env, in *ftfile.Reader, r *stat.Report, out s
 	}
 	meter.Done()
 	streamio.Warn(env, in)
+	if err := r.Err(); err != nil {
+		return err
+	}
 	if err := r.Arrange(); err != nil {
 		// With the comment character where other messages have the program's name.
 		_, _ = env.Stderr.Write(append([]byte{o.Comment, ' '}, err.Error()+".\n"...))
