@@ -189,7 +189,7 @@ func FuzzRows(f *testing.F) {
 	f.Add(uint8(5), false, bytes.Repeat([]byte{0xFF}, 72))
 	f.Add(uint8(1), true, bytes.Repeat([]byte{1, 2, 0, 9}, 18))
 	f.Fuzz(func(t *testing.T, n uint8, wide bool, p []byte) {
-		format, err := Lookup(int(n) % Count)
+		format, err := Lookup(int(n) % len(formats))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -203,7 +203,7 @@ func FuzzRows(f *testing.F) {
 			}
 			r := flow.Record(p[:l.Size])
 			m := model{l: l, r: r, wide: wide, loc: utc}
-			want := m.record(int(n) % Count)
+			want := m.record(int(n) % len(formats))
 			if want != "" {
 				want += "\n"
 			}

@@ -248,7 +248,7 @@ func TestRows(t *testing.T) {
 	zone := cdate.LoadZone("XYZ-5:30", true)
 	rng := rand.New(rand.NewPCG(1, 2))
 	seen := 0
-	for n := range Count {
+	for n := range formats {
 		f, err := Lookup(n)
 		if err != nil {
 			t.Fatal(err)
@@ -289,12 +289,12 @@ func TestRows(t *testing.T) {
 // TestVersions pins which record versions a format works on.
 func TestVersions(t *testing.T) {
 	const flows = "1 5 6 7 1005"
-	want := [Count]string{
+	want := [len(formats)]string{
 		flows + " 8.8 8.14", flows, flows, flows + " 8.8 8.14", "5 6 7 1005", flows, flows + " 8.5 8.7 8.8 8.13 8.14", "7", "6", "1005",
 		"8.1 8.5 8.9 8.13", "8.2 8.10 8.14", "8.3 8.5 8.11 8.13", "8.4 8.5 8.12 8.13", "8.5 8.13", "8.6 8.7 8.8", "8.7 8.8", "8.8",
 		"8.9 8.13", "8.10 8.14", "8.11 8.13", "8.12 8.13", "8.13", "8.14", "7",
 	}
-	for n := range Count {
+	for n := range formats {
 		f, _ := Lookup(n)
 		works := map[string]bool{}
 		for v := range strings.FieldsSeq(want[n]) {
@@ -329,7 +329,7 @@ func TestDefault(t *testing.T) {
 }
 
 func TestLookup(t *testing.T) {
-	for _, n := range []int{-1, Count, 1 << 31} {
+	for _, n := range []int{-1, len(formats), 1 << 31} {
 		if _, err := Lookup(n); err == nil || err.Error() != fmt.Sprintf("No such format, %d", n) {
 			t.Errorf("format %d: %v", n, err)
 		}
@@ -340,7 +340,7 @@ func TestSymbols(t *testing.T) {
 	want := map[int]string{3: "ip-prot tcp-port", 4: "ip-prot asn", 9: "tag", 7: "ip-prot tcp-port", 8: "ip-prot tcp-port",
 		11: "tcp-port ip-prot", 17: "tcp-port ip-prot", 19: "tcp-port ip-prot", 23: "ip-prot tcp-port",
 		10: "asn", 12: "asn", 13: "asn", 14: "asn", 18: "asn", 20: "asn", 21: "asn", 22: "asn", 24: "asn"}
-	for n := range Count {
+	for n := range formats {
 		f, _ := Lookup(n)
 		if got := strings.Join(f.Symbols(), " "); got != want[n] {
 			t.Errorf("format %d: %q, want %q", n, got, want[n])
@@ -351,7 +351,7 @@ func TestSymbols(t *testing.T) {
 // TestBogus: records without packets are reported where they are left out, and
 // only there.
 func TestBogus(t *testing.T) {
-	for n := range Count {
+	for n := range formats {
 		f, _ := Lookup(n)
 		l, _ := flow.LayoutOf(flow.Version{Export: 7})
 		if l.Missing(f.Needs()) != 0 {
@@ -497,7 +497,7 @@ func TestTemplateFaults(t *testing.T) {
 }
 
 func TestRowsAllocateNothing(t *testing.T) {
-	for n := range Count {
+	for n := range formats {
 		f, _ := Lookup(n)
 		for _, v := range flow.Versions() {
 			l, _ := flow.LayoutOf(v)
@@ -550,7 +550,7 @@ func sample(l *flow.Layout, n int) *flow.Batch {
 }
 
 func BenchmarkRows(b *testing.B) {
-	for n := range Count {
+	for n := range formats {
 		f, _ := Lookup(n)
 		var l *flow.Layout
 		for _, v := range append([]flow.Version{{Export: 5}}, flow.Versions()...) {

@@ -23,10 +23,7 @@ func Lookup(n int) (Format, error) {
 	return Format{&formats[n]}, nil
 }
 
-// Count is the number of formats; they are numbered from 0.
-const Count = len(formats)
-
-// page returns one of the two layouts of a format.
+// layout returns one of the two pages of a format.
 func (f *format) layout(wide bool) page {
 	if wide && f.wide.line != "" {
 		return f.wide

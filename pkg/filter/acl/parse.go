@@ -189,7 +189,6 @@ func (p *parser) add(list string, kind Kind, ln line) {
 
 // standard reads the body of a standard line.
 func (p *parser) standard(ln *line) (want string, complete bool) {
-	const places = "any, host or an address"
 	switch {
 	case p.word("any"):
 		ln.src = pattern{0, 1<<32 - 1}
@@ -210,7 +209,7 @@ func (p *parser) standard(ln *line) (want string, complete bool) {
 		p.advance()
 		return "end of line", true
 	}
-	return places, false
+	return "any, host or an address", false
 }
 
 // where reads the address part of an extended line; want is "" when it is there.
