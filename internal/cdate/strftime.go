@@ -22,13 +22,13 @@ func AppendCtime(dst []byte, t *Tm) []byte {
 	dst = append(dst, ' ')
 	dst = clib.AppendUintRight(dst, uint64(t.Day), 2)
 	dst = append(dst, ' ')
-	dst = AppendClock(dst, t)
+	dst = appendClock(dst, t)
 	dst = append(dst, ' ')
 	return strconv.AppendInt(dst, int64(t.Year), 10)
 }
 
-// AppendClock appends HH:MM:SS.
-func AppendClock(dst []byte, t *Tm) []byte {
+// appendClock appends HH:MM:SS.
+func appendClock(dst []byte, t *Tm) []byte {
 	dst = clib.AppendUintZero(dst, uint64(t.Hour), 2)
 	dst = append(dst, ':')
 	dst = clib.AppendUintZero(dst, uint64(t.Min), 2)

@@ -235,7 +235,7 @@ func Exec(ctx context.Context, s *Spec, env *Env, argv []string) int {
 		}
 	}
 	env.report(err)
-	return ExitStatus(err)
+	return exitStatus(err)
 }
 
 // report prints the error a run returned: every line of it is a message, so the causes joined to an error come first.

@@ -108,8 +108,8 @@ func (e *Env) Path(name string) string {
 	return e.Dir + "/" + name
 }
 
-// IsTerminal reports whether w is a terminal.
-func (e *Env) IsTerminal(w io.Writer) bool {
+// isTerminal reports whether w is a terminal.
+func (e *Env) isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok {
 		return false

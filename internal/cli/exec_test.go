@@ -382,7 +382,7 @@ func TestZeroEnv(t *testing.T) {
 		if _, ok := env.LookupEnv("PATH"); ok {
 			return errors.New("the environment leaks")
 		}
-		if env.Prog != "flow-z" || env.Now().IsZero() || env.IsTerminal(env.Stderr) {
+		if env.Prog != "flow-z" || env.Now().IsZero() || env.isTerminal(env.Stderr) {
 			return fmt.Errorf("%+v", env)
 		}
 		m := env.Progress("x", 1)
@@ -520,7 +520,7 @@ var processes = map[string]func() *Spec{
 		return &Spec{Name: "wait", Signals: []os.Signal{syscall.SIGTERM}, Run: func(ctx context.Context, env *Env) error {
 			fmt.Fprintln(env.Stdout, "ready")
 			<-ctx.Done()
-			return Fail(5, "%v", Interrupted(ctx))
+			return Fail(5, "%v", context.Cause(ctx))
 		}}
 	},
 	// stuck does not look at its context.

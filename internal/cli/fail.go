@@ -37,8 +37,8 @@ func (u *usageError) Error() string { return "" }
 // Usage returns an error that ends the program with status code after printing the usage text, as a bad option does.
 func Usage(code int) error { return &usageError{code} }
 
-// ExitStatus is the status a program ends with when its run returns err: that of the first Fail or Usage in it, else 1.
-func ExitStatus(err error) int {
+// exitStatus is the status a program ends with when its run returns err: that of the first Fail or Usage in it, else 1.
+func exitStatus(err error) int {
 	var (
 		f *failure
 		u *usageError

@@ -33,7 +33,7 @@ const (
 // terminal that nobody else is likely to write to: not when standard output is a pipe, whose reader may print to the same
 // terminal, nor when it is a terminal itself and the caller writes there.
 func (e *Env) Progress(what string, total int64) *Meter {
-	if !e.IsTerminal(e.Stderr) || isPipe(e.Stdout) {
+	if !e.isTerminal(e.Stderr) || isPipe(e.Stdout) {
 		return nil
 	}
 	now := e.Now()

@@ -9,20 +9,6 @@ import (
 	"time"
 )
 
-// signalled is the cause of a context cancelled by a signal.
-type signalled struct{ sig os.Signal }
-
-func (s signalled) Error() string { return s.sig.String() }
-
-// Interrupted returns the signal that cancelled ctx, nil if none did.
-func Interrupted(ctx context.Context) os.Signal {
-	var s signalled
-	if errors.As(context.Cause(ctx), &s) {
-		return s.sig
-	}
-	return nil
-}
-
 // grace is how long after the first signal others do nothing: a terminal that closes sends HUP twice, a service manager TERM
 // and HUP, and what the first one began is to be completed.
 const grace = 500 * time.Millisecond
@@ -41,7 +27,7 @@ func notify(s *Spec) context.Context {
 	ch := make(chan os.Signal, 1)
 	signal.Notify(ch, s.Signals...)
 	go func() {
-		cancel(signalled{<-ch})
+		cancel(errors.New((<-ch).String()))
 		time.Sleep(grace)
 		signal.Stop(ch)
 	}()

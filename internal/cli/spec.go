@@ -38,7 +38,7 @@ type Spec struct {
 	BadOption  string            // message for any bad option in place of getopt's ("Wrong parameters", fprobe)
 
 	IgnoreSIGPIPE bool        // writing to a closed pipe is an error, not death
-	Signals       []os.Signal // each cancels the context of Run (see Interrupted); one half a second later kills
+	Signals       []os.Signal // each cancels the context of Run, its name being the cause; one half a second later kills
 
 	Description string    // manual page: text
 	Notes       string    // after the options in help and manual page: text

@@ -51,7 +51,7 @@ func (o *Output) Flags(letters string) []cli.Flag {
 	for _, letter := range letters {
 		switch letter {
 		case 'b':
-			flags = append(flags, OrderFlag(&o.Order))
+			flags = append(flags, orderFlag(&o.Order))
 		case 'C':
 			flags = append(flags, CommentFlag(&o.Comment))
 		case 'd':
@@ -67,13 +67,13 @@ func (o *Output) Flags(letters string) []cli.Flag {
 	return flags
 }
 
-// OrderFlag is -b.
-func OrderFlag(p *flow.Order) cli.Flag {
+// orderFlag is -b.
+func orderFlag(p *flow.Order) cli.Flag {
 	f := cli.Func('b', "byte-order", "big|little", func(s string) error {
-		switch strings.ToLower(s) {
-		case "big":
+		switch {
+		case clib.EqualFold(s, "big"):
 			*p = flow.BigEndian
-		case "little":
+		case clib.EqualFold(s, "little"):
 			*p = flow.LittleEndian
 		default:
 			return fmt.Errorf("expecting \"big\" or \"little\", not %q", s)

@@ -42,6 +42,7 @@ func TestFlags(t *testing.T) {
 		{[]string{"-z", "five"}, streamio.Output{}, ""},
 		{[]string{"-z", "10"}, streamio.Output{}, "tool: Compression level must be between 0 and 9\n"},
 		{[]string{"-z", "-1"}, streamio.Output{}, "tool: Compression level must be between 0 and 9\n"},
+		{[]string{"-b", "b\u0130g"}, streamio.Output{}, "tool: expecting \"big\" or \"little\""}, // letters of ASCII
 		{[]string{"-b", "bi"}, streamio.Output{}, "tool: expecting \"big\" or \"little\""},
 	} {
 		ran := false
