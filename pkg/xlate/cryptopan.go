@@ -21,6 +21,9 @@ type cryptopan struct {
 	at        *int64 // seconds after local midnight of the first one
 }
 
+// maxMinutes is a century: longer intervals do not fit a time.Duration.
+const maxMinutes = 100 * 365 * 24 * 60
+
 // check returns an error for a configuration that cannot work.
 func (c *cryptopan) check(name string) error {
 	switch {

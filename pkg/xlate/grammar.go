@@ -142,7 +142,7 @@ func (ld *loader) keyFileRefresh(l *config.Line) {
 		l.Failf("Expecting a number of minutes above 0.")
 		return
 	}
-	c.minutes, c.at = minutes, nil
+	c.minutes, c.at = min(minutes, maxMinutes), nil
 	if l.More() {
 		at := l.Clock("a time of day H:M:S")
 		if at < 0 || at >= 86400 {

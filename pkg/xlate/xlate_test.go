@@ -311,6 +311,7 @@ func TestKeyFileRefresh(t *testing.T) {
 		{"within the hour", "15", at(10, 7, 5), at(10, 14, 59), at(10, 15, 0), at(10, 30, 0)},
 		{"on the mark", "15", at(10, 15, 0), at(10, 29, 59), at(10, 30, 0), at(10, 45, 0)},
 		{"today", "60 13:30", at(10, 0, 0), at(11, 29, 59), at(11, 30, 0), at(12, 30, 0)},
+		{"once", "2147483647 13:30", at(10, 0, 0), at(11, 29, 59), at(11, 30, 0), at(11, 30, 0).Add(maxMinutes * time.Minute)},
 		{"tomorrow", "60 9:00:30", at(10, 0, 0), at(31, 0, 29), at(31, 0, 30), at(32, 0, 30)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
