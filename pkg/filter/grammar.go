@@ -78,7 +78,6 @@ func (ld *loader) parseDate(text string) (uint32, error) {
 }
 
 func (ld *loader) primitive(l *config.Line) {
-	ld.prim = nil
 	name, p := ld.primitives.Define(l, "filter-primitive")
 	p.name = name
 	ld.prim = p
