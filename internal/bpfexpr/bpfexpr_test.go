@@ -177,9 +177,21 @@ func TestAgainstTcpdumpOnCapture(t *testing.T) {
 
 var join = pcaptest.Join
 
+// services knows a service of TCP and one of both protocols.
+func services(network, service string) (int, error) {
+	switch {
+	case network == "tcp" && service == "http":
+		return 80, nil
+	case network != "sctp" && service == "domain":
+		return 53, nil
+	}
+	return 0, errors.New("no")
+}
+
 func TestMatches(t *testing.T) {
 	plain := pcaptest.Packet{Src: "10.0.0.1", Dst: "10.0.0.2", Proto: 6, Payload: pcaptest.TCP(1234, 80, 2, 0)}.Frame()
 	tcp := plain.Data
+	sctp := pcaptest.Packet{Src: "10.0.0.1", Dst: "10.0.0.2", Proto: 132, Payload: join(pcaptest.B16(1234), pcaptest.B16(53), make([]byte, 8))}.Frame()
 	eth := pcaptest.Frame.Ethernet
 	sll := func(f pcaptest.Frame) []byte { return join(make([]byte, 14), pcaptest.B16(int(f.Ether)), f.Data) }
 	tagged := plain.Tag(pcaptest.VLAN, 5)
@@ -192,6 +204,8 @@ func TestMatches(t *testing.T) {
 		{"tcp dst port 80", pcap.Ethernet, eth(plain), true},
 		{"tcp dst port 81", pcap.Ethernet, eth(plain), false},
 		{"tcp dst port http", pcap.Ethernet, eth(plain), true},
+		{"sctp dst port domain", pcap.Ethernet, eth(sctp), true},
+		{"sctp src port domain", pcap.Ethernet, eth(sctp), false},
 		{"host www", pcap.Ethernet, eth(plain), true},
 		{"src host www", pcap.Ethernet, eth(plain), false},
 		{"net 10/8", pcap.Ethernet, eth(plain), true},
@@ -211,12 +225,7 @@ func TestMatches(t *testing.T) {
 	} {
 		p, err := Compile(c.expr, Options{Link: c.link, Host: func(name string) ([]netip.Addr, error) {
 			return []netip.Addr{netip.MustParseAddr("fe80::1"), netip.MustParseAddr("10.0.0.2")}, nil
-		}, Port: func(network, service string) (int, error) {
-			if network == "tcp" && service == "http" {
-				return 80, nil
-			}
-			return 0, errors.New("no")
-		}})
+		}, Port: services})
 		if err != nil {
 			t.Errorf("%s: %v", c.expr, err)
 			continue
@@ -236,6 +245,7 @@ func TestErrors(t *testing.T) {
 		{"host", `filter expression: expected a value for host at the end`},
 		{"host nosuch", `filter expression: unknown host at "nosuch" (column 6)`},
 		{"port 70000", `filter expression: illegal port number at "70000" (column 6)`},
+		{"sctp port http", `filter expression: that is a port of tcp at "http" (column 11)`},
 		{"port 20-10", `filter expression: unknown port at "20-10" (column 6)`},
 		{"net 10.1.2.3/8", `filter expression: the address has bits beyond its network mask at "10.1.2.3" (column 5)`},
 		{"net 10.0.0.0/33", `filter expression: prefix length greater than 32 at "33" (column 14)`},
@@ -258,7 +268,7 @@ func TestErrors(t *testing.T) {
 		{"ether host 1.2.3.4", `filter expression: expected an Ethernet address at "1.2.3.4" (column 12)`},
 		{strings.Repeat("(", 500) + "tcp", `filter expression: expression nested too deep at "(" (column 202)`},
 	} {
-		_, err := Compile(c.expr, Options{Link: pcap.Ethernet, Host: unknown})
+		_, err := Compile(c.expr, Options{Link: pcap.Ethernet, Host: unknown, Port: services})
 		var e *Error
 		if err == nil || err.Error() != c.want || !errors.As(err, &e) {
 			t.Errorf("%.40s: %v, want %s", c.expr, err, c.want)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -685,9 +686,9 @@ func (p *parser) portNumber(t token, s string, protos []string) (uint32, []strin
 	}
 	found := -1
 	var have []string
-	for _, proto := range protos {
-		if proto == "sctp" {
-			continue // not among Go's networks
+	for _, proto := range [...]string{"tcp", "udp"} { // sctp is not among Go's networks
+		if !slices.Contains(protos, proto) && !slices.Contains(protos, "sctp") {
+			continue
 		}
 		n, err := p.opt.Port(proto, strings.TrimPrefix(s, "\\"))
 		if err != nil {
@@ -704,10 +705,13 @@ func (p *parser) portNumber(t token, s string, protos []string) (uint32, []strin
 	case found < 0:
 		p.failAt(t, "unknown port")
 		return 0, nil, false
-	case len(have) == 1:
+	case len(have) > 1:
+		return uint32(found), protos, true
+	case slices.Contains(protos, have[0]):
 		return uint32(found), have, true
 	}
-	return uint32(found), protos, true
+	p.failAt(t, "that is a port of %s", have[0]) // alone: SCTP takes the names that both have
+	return 0, nil, false
 }
 
 func (p *parser) protoNumber(t token, q qualifiers) *cond {
