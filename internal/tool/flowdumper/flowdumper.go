@@ -119,7 +119,7 @@ type dump struct {
 }
 
 func (o *options) run(_ context.Context, env *cli.Env) (err error) {
-	if o.mode == repacked && !o.each {
+	if o.mode == repacked && !o.each && !o.quiet {
 		return errors.New("-R needs -e")
 	}
 	if strings.Count(o.out, "%s") > 1 {

@@ -136,6 +136,7 @@ func TestRuns(t *testing.T) {
 		{"bgp", []string{"-B", "x", "a"}, result{"", "flowdumper: -B: AS paths from a BGP dump are not available\n", 1}},
 		{"prefixes", []string{"-p", "x", "a"}, result{"", "flowdumper: -p: anonymising by a prefix file is not available; see flow-xlate(1)\n", 1}},
 		{"repack", []string{"-R", "a"}, result{"", "flowdumper: -R needs -e\n", 1}},
+		{"repack without effect", []string{"-ncR", "a"}, result{"3\n", "", 0}},
 		{"two names", []string{"-so", "%s%s", "a"}, result{"", "flowdumper: -o: %s may stand once in the name\n", 1}},
 		{"no such folder", []string{"-so", "x/y", "a"}, result{"", "flowdumper: open(x/y): no such file or directory\n", 1}},
 		{"output", []string{"-sco", "out", "a", "b"}, result{"4\n", "", 0}},
