@@ -1,6 +1,7 @@
 package export
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -25,12 +26,14 @@ const (
 // uriLimit is the length from which the original refuses a six part form.
 const uriLimit = 256
 
+var errTooLong = errors.New("dbaseURI string too long.")
+
 // CheckURI refuses a text that is too long to be USER:PASSWORD:HOST:PORT:NAME:TABLE.
 // URLs and file names may have any length.
 func CheckURI(s string) error {
 	file := strings.Contains(s, "/") && strings.Count(s, ":") < 5
 	if len(s) >= uriLimit && !strings.Contains(s, "://") && !file {
-		return fmt.Errorf("dbaseURI string too long.")
+		return errTooLong
 	}
 	return nil
 }
@@ -55,7 +58,7 @@ func ParseURI(db *Database, schemes ...string) (u URI, err error) {
 		}
 	default:
 		if len(db.URI) >= uriLimit {
-			return u, fmt.Errorf("dbaseURI string too long.")
+			return u, errTooLong
 		}
 		p := strings.SplitN(db.URI, ":", 7)
 		if len(p) < 6 {
@@ -80,12 +83,12 @@ func parseURL(s, scheme string, schemes []string) (u URI, err error) {
 	p, err := url.Parse(s)
 	if err != nil {
 		// The text of the error would show the password.
-		return u, fmt.Errorf("-u: not a valid URL")
+		return u, errors.New("-u: not a valid URL")
 	}
 	u = URI{User: p.User.Username(), Host: p.Hostname(), Port: p.Port(), Name: strings.TrimPrefix(p.Path, "/"), Table: defaultTable}
 	u.Password, _ = p.User.Password()
 	if u.Query, err = url.ParseQuery(p.RawQuery); err != nil {
-		return u, fmt.Errorf("-u: bad query in the URL")
+		return u, errors.New("-u: bad query in the URL")
 	}
 	if t := u.Query.Get("table"); t != "" {
 		u.Table = t
