@@ -6,52 +6,96 @@ import (
 	"io"
 	"os"
 
-	"flowtools/pkg/flow"
 	"flowtools/pkg/ftfile"
 )
 
-// A power cut can leave holes in what was written after the last Sync: pages that
-// never reached the disk, although later ones did, are read as zeros. A hole ends
-// where a page does.
+// A power cut can leave holes in what was written after the last Sync: pages, or
+// the ends of pages, that never reached the disk although later ones did. They are
+// read as zeros. A hole begins where a page does, or where a write ended, and ends
+// where a page or the file does.
 
 // pageSize is the least size of a page, in octets.
 const pageSize = 4096
 
-// holeSize is the least number of octets that make a hole of compressed data:
-// shorter runs of zeros may be data. So are those that do not end with the page,
-// give or take the zeros that data begins with.
+// recordHead is how many octets of a record cannot all be 0: unix_secs, unix_nsecs,
+// sysUpTime and exaddr are the first fields of every version.
+const recordHead = 16
+
+// Holes in compressed data are told from zeros in it by their size, in octets, and
+// by ending with the page, give or take the zeros that data begins with.
 const (
 	holeSize  = 64
 	holeSlack = 8
 )
 
-// isHole reports whether a record was never written: it has no time and no
-// exporter (unix_secs, unix_nsecs, sysUpTime and exaddr are its first 16 octets in
-// every version).
-func isHole(l *flow.Layout, record flow.Record) bool {
-	return l.Uint(record, flow.UnixSecs) == 0 && l.Uint(record, flow.UnixNsecs) == 0 &&
-		l.Uint(record, flow.SysUptime) == 0 && l.Uint(record, flow.ExAddr) == 0
+func isZero(p []byte) bool { return len(bytes.TrimLeft(p, "\x00")) == 0 }
+
+// holes are records that were never written, in order.
+type holes struct {
+	runs  [][2]int64 // from the first to before the last
+	count uint64     // records
 }
 
-// countHoles returns how many records of r were never written.
-func countHoles(r *ftfile.Reader) (holes uint64) {
-	l := r.Layout()
-	for b := range r.Batches() {
-		for record := range b.All() {
-			if isHole(l, record) {
-				holes++
+// has reports whether record i is one. It is asked in order.
+func (h *holes) has(i int64) bool {
+	for len(h.runs) > 0 && i >= h.runs[0][1] {
+		h.runs = h.runs[1:]
+	}
+	return len(h.runs) > 0 && i >= h.runs[0][0]
+}
+
+func (h *holes) add(i int64) {
+	h.count++
+	if n := len(h.runs); n > 0 && h.runs[n-1][1] == i {
+		h.runs[n-1][1]++
+		return
+	}
+	h.runs = append(h.runs, [2]int64{i, i + 1})
+}
+
+// findHoles looks for holes in the records of size octets between two offsets of
+// a file. One that is only partly in a hole is in it.
+func findHoles(f io.ReaderAt, head, end int64, size int) (*holes, error) {
+	h := &holes{}
+	r := io.NewSectionReader(f, head, end-head)
+	block := make([]byte, blockSize/size*size)
+	torn := false // the record before ends with zeros from a page on
+	for i := int64(0); ; {
+		n, err := io.ReadFull(r, block)
+		for records := block[:n]; len(records) >= size; records = records[size:] {
+			record := records[:size]
+			// Where the page ends, from the record's beginning.
+			edge := pageSize - int((head+i*int64(size))%pageSize)
+			front := recordHead
+			if edge >= 4 {
+				front = min(front, edge) // unix_secs alone would do
 			}
+			if isZero(record[:front]) {
+				if torn {
+					h.add(i - 1)
+				}
+				h.add(i)
+				torn = false
+			} else {
+				torn = edge < size && isZero(record[edge:])
+			}
+			i++
+		}
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+			return h, nil
+		case err != nil:
+			return nil, ftfile.Reason(err)
 		}
 	}
-	return holes
 }
 
 // isBlank reports whether a file of some octets begins with a hole, so that its
 // header was never written.
-func isBlank(f *os.File, size int64) bool {
-	head := make([]byte, min(size, 16))
+func isBlank(f io.ReaderAt, size int64) bool {
+	head := make([]byte, min(size, recordHead))
 	_, err := f.ReadAt(head, 0)
-	return err == nil && len(bytes.Trim(head, "\x00")) == 0
+	return err == nil && isZero(head)
 }
 
 // firstHole returns the offset of the first hole in compressed data, the size of
@@ -65,17 +109,23 @@ func firstHole(f *os.File) (int64, error) {
 			return 0, ftfile.Reason(err)
 		}
 		text := page[:n]
-		head := n - len(bytes.TrimLeft(text, "\x00"))
-		if n == pageSize && head == n {
-			zeros += pageSize
-			continue
-		}
-		if zeros >= holeSize && head < holeSlack {
+		head := int64(n - len(bytes.TrimLeft(text, "\x00")))
+		tail := int64(n - len(bytes.TrimRight(text, "\x00")))
+		switch last := n < pageSize; {
+		case head == int64(n): // all of it
+			zeros += head
+			if last && zeros >= holeSize {
+				return at + head - zeros, nil
+			}
+		case zeros >= holeSize && head < holeSlack:
 			return at - zeros, nil
+		case last && tail >= holeSize:
+			return at + int64(n) - tail, nil
+		default:
+			zeros = tail
 		}
 		if n < pageSize {
 			return at + int64(n), nil
 		}
-		zeros = int64(n - len(bytes.TrimRight(text, "\x00")))
 	}
 }

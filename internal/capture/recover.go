@@ -246,22 +246,21 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 		if err != nil {
 			return f, nil, err
 		}
-		return d.rewrite(f, name, &h, end, 0, set)
+		return d.rewrite(f, name, &h, end, &holes{}, set)
 	}
 	info, err := f.Stat()
 	if err != nil {
 		return f, nil, err
 	}
-	plain, err := recordsOf(f, &h, info.Size())
+	record := int64(r.Layout().Size)
+	missing, err := findHoles(f, int64(h.Size), info.Size(), int(record))
 	if err != nil {
 		return f, nil, err
 	}
-	defer plain.Close()
-	if holes := countHoles(plain); holes > 0 {
-		d.Warn("%s: %d flows never reached the disk", name, holes)
-		return d.rewrite(f, name, &h, info.Size(), holes, set)
+	if missing.count > 0 {
+		d.Warn("%s: %d flows never reached the disk", name, missing.count)
+		return d.rewrite(f, name, &h, info.Size(), missing, set)
 	}
-	record := int64(r.Layout().Size)
 	flows := (info.Size() - int64(h.Size)) / record
 	end := int64(h.Size) + flows*record
 	last := uint32(0)
@@ -285,12 +284,6 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 	}
 	_, err = f.WriteAt(head, 0)
 	return f, &h, ftfile.Reason(err)
-}
-
-// recordsOf returns a Reader of the records of a file, up to an offset.
-func recordsOf(f *os.File, h *ftfile.Header, end int64) (*ftfile.Reader, error) {
-	start := int64(h.Size)
-	return ftfile.NewReaderHeader(io.NewSectionReader(f, start, max(end-start, 0)), h)
 }
 
 // isWhole reports whether a file holds what its header counts, and no more.
@@ -321,9 +314,11 @@ func clock(b *flow.Batch) uint32 {
 	return uint32(b.Layout.Uint(b.At(b.Len()-1), flow.UnixSecs))
 }
 
-// rewrite is salvage for a file that is compressed or has holes, as far as end.
-func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, holes uint64, set func(h *ftfile.Header, flows uint64, last uint32)) (_ *os.File, _ *ftfile.Header, err error) {
-	r, err := recordsOf(f, h, end)
+// rewrite is salvage for a file that is compressed, as far as end, or lacks some
+// of its records.
+func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, missing *holes, set func(h *ftfile.Header, flows uint64, last uint32)) (_ *os.File, _ *ftfile.Header, err error) {
+	start := int64(h.Size)
+	r, err := ftfile.NewReaderHeader(io.NewSectionReader(f, start, max(end-start, 0)), h)
 	if err != nil {
 		return f, nil, err
 	}
@@ -357,15 +352,15 @@ func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, hol
 		return f, nil, err
 	}
 	defer w.Abort()
-	last := uint32(0)
+	last, record := uint32(0), int64(0)
 	for b := range r.Batches() {
 		select {
 		case <-d.over:
 			return f, nil, errStopped
 		default:
 		}
-		if holes > 0 {
-			b.Keep(func(record flow.Record) bool { return !isHole(b.Layout, record) })
+		if missing.count > 0 {
+			b.Keep(func(flow.Record) bool { record++; return !missing.has(record - 1) })
 		}
 		if b.Len() > 0 {
 			last = clock(b)
@@ -375,8 +370,8 @@ func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, hol
 		}
 	}
 	set(h, w.Flows(), last)
-	add(&h.Lost, holes)
-	if r.Err() == nil && holes == 0 { // only the header was missing
+	add(&h.Lost, missing.count)
+	if r.Err() == nil && missing.count == 0 { // only the header was missing
 		head, err := headerOver(h)
 		if err == nil {
 			_, err = f.WriteAt(head, 0)

@@ -443,55 +443,48 @@ func BenchmarkRecover(b *testing.B) {
 // Flows in them are left out and counted as lost, those before and behind them in
 // a plain file stay, and no others appear.
 func TestRecoverHoles(t *testing.T) {
-	const flows, holeFlows = 2000, 64
+	const flows = 2000
 	l := flowtest.Layout(5, 0)
 	records := flowtest.Random(l, flows, 1)
 	for name, output := range storeOutputs {
 		text := openText(t, l, output, 1_700_000_000, records)
 		head := contentHeader(t, text).Size
-		hole := func(from, to int) []byte {
-			text := slices.Clone(text)
-			clear(text[from:to])
-			return text
-		}
-		plain := output.Level == 0
-		first := head + 100*l.Size // of the flows that are not there
-		page := (first + holeFlows*l.Size + pageSize - 1) / pageSize * pageSize
-		for _, tc := range []struct {
-			name string
-			text []byte
-			lost [2]int // flows, from and to
-		}{
-			{"one", hole(first, page), [2]int{100, (page - head + l.Size - 1) / l.Size}},
-			{"pages", hole(first, page+3*pageSize), [2]int{100, (page + 3*pageSize - head + l.Size - 1) / l.Size}},
-			{"none", text, [2]int{}},
-		} {
-			if !plain && tc.name == "pages" {
-				continue // compressed it is not that long
+		record := func(offset int) int { return (offset - head) / l.Size }
+		written := head + 100*l.Size // in the middle of a page
+		page := (written/pageSize + 1) * pageSize
+		// From where a write ended or a page began, to the end of a page or of the file.
+		for _, hole := range [][2]int{{written, page}, {written, page + pageSize}, {page, page + pageSize}, {page, len(text)}, {written, len(text)}, {}} {
+			at := fmt.Sprintf("%s, hole at %d", name, hole)
+			if hole[1] > len(text) {
+				t.Fatalf("%s: %d octets", at, len(text))
 			}
+			broken := slices.Clone(text)
+			clear(broken[hole[0]:hole[1]])
 			dir := t.TempDir()
-			tmp := ftfile.Name(ftfile.PrefixOpen, l.Version, time.Unix(1_700_000_000, 0).UTC())
-			writeFile(t, filepath.Join(dir, tmp), tc.text)
+			writeFile(t, filepath.Join(dir, ftfile.Name(ftfile.PrefixOpen, l.Version, time.Unix(1_700_000_000, 0).UTC())), broken)
 			closed := recoverAll(t, dir)
 			if len(closed) != 1 || closed[0].Err != nil {
-				t.Fatalf("%s %s: %+v", name, tc.name, closed)
+				t.Fatalf("%s: %+v", at, closed)
 			}
 			c := complete(t, filepath.Join(dir, closed[0].Name))
-			if !plain {
+			all := records.Bytes()
+			if output.Level > 0 {
 				// As far as it goes, and no further: a hole is not data.
-				if !bytes.HasPrefix(records.Bytes(), c.records) || tc.name == "none" && len(c.records) != flows*l.Size {
-					t.Errorf("%s %s: %d flows are not what was written", name, tc.name, len(c.records)/l.Size)
+				if !bytes.HasPrefix(all, c.records) || hole[1] == 0 && len(c.records) != len(all) || hole[0] > 0 && len(c.records) == 0 {
+					t.Errorf("%s: %d flows, not what was written", at, len(c.records)/l.Size)
 				}
 				continue
 			}
-			from, to := tc.lost[0]*l.Size, tc.lost[1]*l.Size
-			all := records.Bytes()
-			want := slices.Concat(all[:from], all[to:])
-			if !bytes.Equal(c.records, want) {
-				t.Errorf("%s %s: %d octets of records, want %d", name, tc.name, len(c.records), len(want))
+			from, to := 0, 0
+			if hole[1] > 0 {
+				from, to = record(hole[0]), record(hole[1]+l.Size-1)
 			}
-			if lost := uint32(tc.lost[1] - tc.lost[0]); c.header.Lost != lost || c.header.Flows != flows-lost {
-				t.Errorf("%s %s: header counts %d flows and %d lost, want %d and %d", name, tc.name, c.header.Flows, c.header.Lost, flows-lost, lost)
+			want := slices.Concat(all[:from*l.Size], all[to*l.Size:])
+			if !bytes.Equal(c.records, want) {
+				t.Errorf("%s: %d flows, want %d", at, len(c.records)/l.Size, len(want)/l.Size)
+			}
+			if lost := uint32(to - from); c.header.Lost != lost || c.header.Flows != flows-lost {
+				t.Errorf("%s: header counts %d flows and %d lost, want %d and %d", at, c.header.Flows, c.header.Lost, flows-lost, lost)
 			}
 		}
 	}
