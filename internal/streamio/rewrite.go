@@ -32,15 +32,14 @@ func (o *Output) Rewrite(env *cli.Env, in *ftfile.Reader, v flow.Version, change
 }
 
 // rewritten makes the header of those four tools: times and flow count are there
-// and 0; with -k the times are those of the input, where it has both.
+// and 0, and nothing is taken over from the input.
 //
-// Compat: nothing else is taken over (config-language.md section 9; goldens
-// flow-nfilter out-header-*).
+// Compat: -k, meant to keep the capture times of the input, only adds the
+// preloaded flag where it has both; flow-filter does keep them.
 func (o *Output) rewritten(in *ftfile.Header, v flow.Version) *ftfile.Header {
 	h := ftfile.NewHeader(v, ftfile.FlagStreaming)
 	h.Mark(ftfile.TagStart, ftfile.TagEnd, ftfile.TagFlows)
 	if o.Keep && in.Has(ftfile.TagStart) && in.Has(ftfile.TagEnd) && in.Start != 0 && in.End != 0 {
-		h.Start, h.End = in.Start, in.End
 		h.Flags |= ftfile.FlagPreloaded
 	}
 	return h

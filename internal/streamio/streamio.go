@@ -40,7 +40,7 @@ type Output struct {
 	Order   flow.Order
 	Level   int // zlib level, 0 none
 	Comment *string
-	Keep    bool // -k: keep the capture times of the input
+	Keep    bool // -k: the capture times of the input matter
 	Debug   int
 }
 
@@ -57,7 +57,7 @@ func (o *Output) Flags(letters string) []cli.Flag {
 		case 'd':
 			flags = append(flags, DebugFlag(&o.Debug))
 		case 'k':
-			flags = append(flags, cli.Bool('k', "keep-times", &o.Keep, "keep the capture start and end of the input header"))
+			flags = append(flags, cli.Bool('k', "keep-times", &o.Keep, "mark the output as preloaded if the input has capture times; they are written as 0"))
 		case 'z':
 			flags = append(flags, LevelFlag(&o.Level))
 		default:

@@ -105,7 +105,7 @@ func (broken) Read([]byte) (int, error) {
 	return 0, &os.PathError{Op: "read", Path: "/dev/stdin", Err: errors.New("no such thing")}
 }
 
-// Rewrite: the header of the filters that always write times and a count.
+// Rewrite: the header of the filters that always write times and a count, all 0.
 func TestRewrite(t *testing.T) {
 	l := flowtest.Layout(5, 0)
 	times := func(start, end uint32) []byte {
@@ -115,18 +115,17 @@ func TestRewrite(t *testing.T) {
 		})
 	}
 	for _, tc := range []struct {
-		name       string
-		in         []byte
-		args       []string
-		start, end uint32
-		flags      ftfile.Flags
-		comment    bool
+		name    string
+		in      []byte
+		args    []string
+		flags   ftfile.Flags
+		comment bool
 	}{
-		{"plain", times(5, 9), nil, 0, 0, ftfile.FlagStreaming, false},
-		{"keep", times(5, 9), []string{"-k"}, 5, 9, ftfile.FlagStreaming | ftfile.FlagPreloaded, false},
-		{"keep, no end", times(5, 0), []string{"-k"}, 0, 0, ftfile.FlagStreaming, false},
-		{"keep, no times", flowtest.Stream(flowtest.Random(l, 10, 1)), []string{"-k"}, 0, 0, ftfile.FlagStreaming, false},
-		{"options", times(5, 9), []string{"-z1", "-b", "big", "-C", "mine"}, 0, 0, ftfile.FlagStreaming | ftfile.FlagCompress, true},
+		{"plain", times(5, 9), nil, ftfile.FlagStreaming, false},
+		{"keep", times(5, 9), []string{"-k"}, ftfile.FlagStreaming | ftfile.FlagPreloaded, false},
+		{"keep, no end", times(5, 0), []string{"-k"}, ftfile.FlagStreaming, false},
+		{"keep, no times", flowtest.Stream(flowtest.Random(l, 10, 1)), []string{"-k"}, ftfile.FlagStreaming, false},
+		{"options", times(5, 9), []string{"-z1", "-b", "big", "-C", "mine"}, ftfile.FlagStreaming | ftfile.FlagCompress, true},
 	} {
 		r := tooltest.World{Stdin: bytes.NewReader(tc.in)}.Run(t.Context(), tool(func(env *cli.Env, o *streamio.Output) error {
 			in, err := streamio.Open(env)
@@ -140,7 +139,7 @@ func TestRewrite(t *testing.T) {
 			})
 		}), tc.args...)
 		h, b := tooltest.Stream(t, r.Out)
-		if r.Code != 0 || r.Err != "" || b.Len() != 5 || h.Start != tc.start || h.End != tc.end || h.Flows != 0 || h.Flags != tc.flags ||
+		if r.Code != 0 || r.Err != "" || b.Len() != 5 || h.Start != 0 || h.End != 0 || h.Flows != 0 || h.Flags != tc.flags ||
 			h.Has(ftfile.TagComments) != tc.comment || !h.Has(ftfile.TagStart) || !h.Has(ftfile.TagEnd) || !h.Has(ftfile.TagFlows) {
 			t.Errorf("%s: status %d, %s, %d records, %+v", tc.name, r.Code, r.Err, b.Len(), h)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"flowtools/internal/cli"
@@ -184,7 +185,9 @@ func (o *options) flags() []cli.Flag {
 	flags = append(flags,
 		cli.Bool('o', "or", &o.or, "pass what any of the filters accepts, not what all do"),
 		cli.File('f', "acl-file", "file", &o.aclFile, "where the lists are defined (default flow.acl)"))
-	return append(flags, o.stream.Flags("bCdkz")...)
+	return slices.Concat(flags, o.stream.Flags("bCd"), []cli.Flag{
+		cli.Bool('k', "keep-times", &o.stream.Keep, "keep the capture start and end of the input header"),
+	}, o.stream.Flags("z"))
 }
 
 func (o *options) run(ctx context.Context, env *cli.Env) error {
