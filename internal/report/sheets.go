@@ -68,7 +68,7 @@ func (t *text) lineSheet(head *sheet.Head) func() error {
 	columns := t.columns()
 	var values []func(engine.Row) sheet.Value
 	for c := range columns.All() {
-		head.Columns = append(head.Columns, t.m.Type.Heading(c))
+		head.Columns = append(head.Columns, t.m.Type.Title(c))
 		values = append(values, t.sheetValue(c))
 	}
 	return func() error {

@@ -213,13 +213,30 @@ func (t *Type) Word(c Column) string {
 
 // Heading returns the heading of a column of this type.
 func (t *Type) Heading(c Column) string {
-	switch {
-	case Keys.Has(c):
-		return t.Keys[c-Key1].Name
-	case c == Count && t.Distinct != nil:
-		return t.Distinct.Name
+	if k := t.key(c); k != nil {
+		return k.Name
 	}
 	return c.String()
+}
+
+// Title is Heading with a name that says what the column is where the heading of
+// a key does not.
+func (t *Type) Title(c Column) string {
+	if k := t.key(c); k != nil {
+		return k.Title
+	}
+	return c.String()
+}
+
+// key returns the key that names a column, nil for columns named by themselves.
+func (t *Type) key(c Column) *Key {
+	switch {
+	case Keys.Has(c):
+		return &t.Keys[c-Key1]
+	case c == Count:
+		return t.Distinct
+	}
+	return nil
 }
 
 // Total returns what percentages of a column are of.

@@ -96,9 +96,6 @@ func (r *Report) Rows(backwards bool) iter.Seq[Row] {
 	}
 }
 
-// Sorted reports whether the order is that of a Sort.
-func (r *Report) Sorted() bool { return r.order != nil }
-
 // Sort puts the entries in ascending order of a column, stable. Lists are
 // sorted from their order of appearance, arrays from their present order, empty
 // entries included. A column that the report does not have sorts nothing.

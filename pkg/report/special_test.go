@@ -237,8 +237,15 @@ func TestTypes(t *testing.T) {
 	if n := len(Types()); n != 78 {
 		t.Errorf("%d types", n)
 	}
+	// The keys whose headings do not fit.
+	titles := map[string]string{}
 	names := map[string]bool{}
 	for _, typ := range Types() {
+		for i := range typ.Keys {
+			if c := Key1 + Column(i); typ.Title(c) != typ.Heading(c) {
+				titles[typ.Name+" "+c.String()+" "+typ.Heading(c)] = typ.Title(c)
+			}
+		}
 		if names[typ.Name] {
 			t.Errorf("%s twice", typ.Name)
 		}
@@ -246,6 +253,18 @@ func TestTypes(t *testing.T) {
 		if len(typ.Keys) > 6 {
 			t.Errorf("%s: %d keys", typ.Name, len(typ.Keys))
 		}
+	}
+	if d := diff(map[string]string{
+		"source/destination-as key2 destination-AS":               "destination-as",
+		"ip-destination-address/source-as key1 ip-source-address": "ip-destination-address",
+		"ip-destination-address/source-as key2 destination-as":    "source-as",
+		"ip-destination-address/destination-as key2 source-as":    "destination-as",
+	}, titles); d != "" {
+		t.Error(d)
+	}
+	count := TypeNamed("ip-source-address-destination-count")
+	if got := count.Heading(Count) + " " + count.Title(Count) + " " + count.Title(Flows); got != "ip-destination-address-count ip-destination-address-count flows" {
+		t.Error(got)
 	}
 	if TypeNamed("IP-Protocol") != TypeNamed("ip-protocol") || TypeNamed("ip") != nil {
 		t.Error("TypeNamed")

@@ -48,9 +48,10 @@ const (
 
 // Key is one key of a report type.
 type Key struct {
-	Name string // column name
-	Sym  string // symbol table for names, "" for none
-	Addr bool   // an IPv4 address
+	Name  string // column name
+	Title string // what the key is: Name, where that fits
+	Sym   string // symbol table for names, "" for none
+	Addr  bool   // an IPv4 address
 
 	field   flow.Field
 	derived derived
@@ -212,6 +213,7 @@ func keyOf(word string) Key {
 			panic(fmt.Sprintf("report: unknown key %q", word))
 		}
 	}
+	k.Title = k.Name
 	if renamed {
 		var quirk bool
 		k.Name, quirk = strings.CutSuffix(column, "@")
@@ -230,6 +232,7 @@ var types = sync.OnceValue(func() []*Type {
 			if counted, ok := strings.CutPrefix(word, "#"); ok {
 				k := keyOf(counted)
 				k.Name += "-count"
+				k.Title = k.Name
 				t.Distinct = &k
 				continue
 			}
@@ -242,7 +245,11 @@ var types = sync.OnceValue(func() []*Type {
 			if lent, ok := strings.CutSuffix(word, "!"); ok {
 				word, t.borrow = lent, true
 			}
-			t.Keys = append(t.Keys, keyOf(word))
+			k := keyOf(word)
+			if t.Alternate != nil {
+				k.Title = k.Name
+			}
+			t.Keys = append(t.Keys, k)
 		}
 		if t.Kind == Array {
 			t.Size = 1 << t.Keys[0].bits
