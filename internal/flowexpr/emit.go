@@ -1,6 +1,7 @@
 package flowexpr
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strconv"
@@ -74,6 +75,9 @@ func (u *unit) translate(scripts []*script) error {
 		var err error
 		if s.tree, err = parse(s.perl); err != nil {
 			return fmt.Errorf("%s: %w", s.code.what, err)
+		}
+		if len(s.tree) == 0 && s.code.what == "-e" { // nothing but comments
+			return errors.New("-e: the expression is empty")
 		}
 	}
 	// The kinds of scalars depend on each other: translate until they stay. Every

@@ -43,12 +43,12 @@ var idioms = [...]struct{ text, doc string }{
 	{`$dstport = 80; $srcaddr &= ~0xff`, "assignment to a field of the flow, for -R and the printed formats"},
 	{`print "$srcip $bytes\n"`, "print and printf, also to STDERR, in a statement or behind && and the like; sprintf"},
 	{`scalar(localtime($endtime))`, "int, abs, length, defined, exit; localtime where it is a string"},
-	{`$srcaddr >> 8 == unpack('N', inet_aton('10.1.2.0')) >> 8`, "unpack of inet_aton or of pack('C4', ...), as the number of an address"},
+	{`$srcaddr >> 8 == unpack('N', inet_aton('10.1.2.0')) >> 8`, "unpack of inet_aton or of pack('C4', ...), as the number of an address; use Socket may stand before them"},
 	{`$ok = $pkts > 1; $ok && $tos`, "statements, separated by ;: the last one decides"},
 }
 
 const missingText = `Perl that is refused: arrays, hashes and their elements; foreach, for, while, blocks and subroutines; s/// and tr///; $_ and the other special variables; ranges, x and <=>; ` +
-	`modules; every other function. For hashes that add up by address or port see flow-stat(1) and flow-report(1).`
+	`other modules; every other function. For hashes that add up by address or port see flow-stat(1) and flow-report(1).`
 
 const differences = `What differs: a string in the place of a number is an error, where Perl takes its leading digits, as is a variable that nothing assigns to. A variable of your own holds ` +
 	`numbers or strings, not both; an undefined value or a false comparison stored in one is 0. Whole numbers are exact to 2**63 (Perl: 2**64), and those beyond 2**53 that a division or a product made ` +

@@ -167,7 +167,7 @@ func parse(text string) ([]*node, error) {
 	p := &parser{src: text}
 	var list []*node
 	for p.space(); p.err == nil && p.pos < len(p.src); p.space() {
-		if p.accept(";") {
+		if p.accept(";") || p.socket() {
 			continue
 		}
 		list = append(list, p.statement())
@@ -177,6 +177,21 @@ func parse(text string) ([]*node, error) {
 		}
 	}
 	return list, p.err
+}
+
+// socket skips "use Socket", with or without a list: what of it there is needs no
+// such line.
+func (p *parser) socket() bool {
+	if p.peekWord() != "use" {
+		return false
+	}
+	line, _, _ := strings.Cut(p.src[p.pos:], ";")
+	words := strings.Fields(line)
+	if len(words) < 2 || words[1] != "Socket" || len(words) > 2 && !strings.HasPrefix(words[2], "qw") {
+		return false
+	}
+	p.pos += len(line)
+	return true
 }
 
 // fail records the first error and ends the parsing.
