@@ -271,26 +271,38 @@ func compareFloats(a, b float64) int {
 	return 0
 }
 
+// each calls do with the values of every line in turn; fields is not kept.
+func (p *page) each(do func(i int, fields []string)) {
+	var fields []string
+	for i, line := range p.Lines {
+		fields = cells(fields[:0], line, len(p.Columns))
+		do(i, fields)
+	}
+}
+
 // percents replaces the values of the columns that are no keys.
 func (p *page) percents(columns []*shown) {
-	for _, c := range columns {
-		if c.Key {
-			continue
-		}
-		numbers := make([]float64, len(p.Lines))
-		var sum float64
-		for i, line := range p.Lines {
+	columns = slices.DeleteFunc(slices.Clone(columns), func(c *shown) bool { return c.Key })
+	numbers := make([][]float64, len(columns))
+	sums := make([]float64, len(columns))
+	for j := range numbers {
+		numbers[j] = make([]float64, len(p.Lines))
+	}
+	p.each(func(i int, fields []string) {
+		for j, c := range columns {
 			// What is no number counts as 0, -nan too.
-			if v, _ := parseNumber(value(line, c.at)); v == v {
-				numbers[i] = v
-				sum += v
+			if v, _ := parseNumber(fields[c.at]); v == v {
+				numbers[j][i] = v
+				sums[j] += v
 			}
 		}
+	})
+	for j, c := range columns {
 		c.values = make([]string, len(p.Lines))
-		for i, v := range numbers {
+		for i, v := range numbers[j] {
 			share := 0.0
-			if sum != 0 {
-				share = v / sum * 100
+			if sums[j] != 0 {
+				share = v / sums[j] * 100
 			}
 			c.values[i] = string(clib.AppendF(nil, share, 6))
 		}
@@ -317,31 +329,30 @@ func Namer(symbols func(file string) *sym.Table, column string) func(string) str
 
 // names replaces the values of keys that have a symbol table.
 func (p *page) names(columns []*shown) {
-	for _, c := range columns {
-		if !c.Key {
-			continue
-		}
-		show := Namer(p.symbols, c.Name)
+	columns = slices.DeleteFunc(slices.Clone(columns), func(c *shown) bool { return !c.Key })
+	show := make([]func(string) string, len(columns))
+	for j, c := range columns {
+		show[j] = Namer(p.symbols, c.Name)
 		c.values = make([]string, len(p.Lines))
-		for i, line := range p.Lines {
-			c.values[i] = show(value(line, c.at))
-		}
 	}
+	p.each(func(i int, fields []string) {
+		for j, c := range columns {
+			c.values[i] = show[j](fields[c.at])
+		}
+	})
 }
 
 // measure sets the widths: of names and of all values read, as they were and as
 // they are shown.
 func (p *page) measure(columns []*shown) {
-	var fields []string
-	for i, line := range p.Lines {
-		fields = cells(fields[:0], line, len(p.Columns))
+	p.each(func(i int, fields []string) {
 		for _, c := range columns {
 			c.width = max(c.width, len(fields[c.at]))
 			if c.values != nil {
 				c.width = max(c.width, len(c.values[i]))
 			}
 		}
-	}
+	})
 }
 
 // flush returns the error of what was written to w.
