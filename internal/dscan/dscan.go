@@ -12,9 +12,9 @@ import (
 	"flowtools/pkg/flow"
 )
 
-// Buckets is the number of buckets that sources are kept in; a source's is the
+// numBuckets is the number of buckets that sources are kept in; a source's is the
 // exclusive or of the halves of its address.
-const Buckets = 1 << 16
+const numBuckets = 1 << 16
 
 // Limits of what is watched.
 const (
@@ -53,7 +53,7 @@ type Detector struct {
 	warn   func(format string, args ...any)
 
 	suppress [2]suppressList // by source, by destination
-	buckets  [Buckets]*source
+	buckets  [numBuckets]*source
 	flows    uint32 // seen in this run
 	cursor   int    // bucket the ager continues at
 	titled   bool   // the heading of dumps was printed
@@ -256,7 +256,7 @@ func (d *Detector) link(s *source) {
 // next time.
 func (d *Detector) age() {
 	work := 0
-	for ; d.cursor < Buckets; d.cursor++ {
+	for ; d.cursor < numBuckets; d.cursor++ {
 		for p := &d.buckets[d.cursor]; *p != nil; {
 			s := *p
 			work += 2 + len(s.dests)

@@ -68,7 +68,7 @@ func (d *Detector) ReadState(r io.Reader) error {
 			if err := scan(in, words[:]); err != nil {
 				return err
 			}
-			if number(words[0]) >= Buckets {
+			if number(words[0]) >= numBuckets {
 				return fmt.Errorf("no bucket %s\nload_state(): failed", words[0])
 			}
 			last = &source{addr: clib.IPv4(words[3]), depth: int(uint8(number(words[1]))), flags: uint8(number(words[2]))}

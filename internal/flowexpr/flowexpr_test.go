@@ -363,7 +363,7 @@ func TestIsPerl(t *testing.T) {
 		"$srcport == 5": true, "srcport == 5": false, "print 'x'": true, "1": false, "": false, `srcip matches "^10$"`: false,
 		`"$srcip" eq 'x'`: true, `srcip == '$x'`: false, "exit": true, "$env.srcport == 1": false, "${srcport}": true, "any([srcport], # == 5)": false,
 	} {
-		if IsPerl(text) != want {
+		if isPerl(text) != want {
 			t.Errorf("%s: %v", text, !want)
 		}
 	}
@@ -440,7 +440,7 @@ func BenchmarkCompile(b *testing.B) {
 // TestManual: the examples of the manual are what they say.
 func TestManual(t *testing.T) {
 	for _, r := range native {
-		if IsPerl(r.text) {
+		if isPerl(r.text) {
 			t.Errorf("%s is Perl", r.text)
 		}
 		if _, err := Compile(Source{Each: r.text}, Options{}); err != nil {
@@ -449,7 +449,7 @@ func TestManual(t *testing.T) {
 	}
 	translated := 0
 	for _, r := range idioms {
-		if !IsPerl(r.text) {
+		if !isPerl(r.text) {
 			continue // a list of literals
 		}
 		translated++

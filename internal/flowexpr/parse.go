@@ -126,9 +126,9 @@ var statements = map[string]string{
 	"print": "", "printf": "", "exit": "", "my": "", "our": "", "defined": "", "scalar": "", "sprintf": "", "unpack": "",
 }
 
-// IsPerl reports whether an expression is taken for Perl: it has a $variable, or
+// isPerl reports whether an expression is taken for Perl: it has a $variable, or
 // begins with a word that only Perl has there.
-func IsPerl(text string) bool {
+func isPerl(text string) bool {
 	p := &parser{src: text}
 	p.space()
 	if word := p.peekWord(); word != "" {

@@ -78,7 +78,7 @@ func Compile(src Source, o Options) (*Program, error) {
 		switch {
 		case len(e.text) > maxText:
 			return nil, fmt.Errorf("%s: expression of more than %d octets", e.code.what, maxText)
-		case IsPerl(e.text):
+		case isPerl(e.text):
 			perl = append(perl, &script{code: e.code, perl: e.text})
 		case strings.TrimSpace(e.text) != "":
 			e.code.text = e.text
