@@ -291,7 +291,12 @@ func isWhole(f *os.File, r *ftfile.Reader) (bool, error) {
 	h := r.Header()
 	if h.Flags&ftfile.FlagCompress == 0 {
 		info, err := f.Stat()
-		return err == nil && info.Size() == int64(h.Size)+int64(h.Flows)*int64(r.Layout().Size), err
+		size := r.Layout().Size
+		if err != nil || info.Size() != int64(h.Size)+int64(h.Flows)*int64(size) {
+			return false, err
+		}
+		missing, err := findHoles(f, int64(h.Size), info.Size(), size)
+		return err == nil && missing.count == 0, err
 	}
 	flows := uint64(0)
 	for b := range r.Batches() {
