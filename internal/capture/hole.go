@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"os"
 
 	"flowtools/pkg/ftfile"
 )
@@ -100,7 +99,7 @@ func isBlank(f io.ReaderAt, size int64) bool {
 
 // firstHole returns the offset of the first hole in compressed data, the size of
 // the file if there is none.
-func firstHole(f *os.File) (int64, error) {
+func firstHole(f io.ReaderAt) (int64, error) {
 	page := make([]byte, pageSize)
 	zeros := int64(0) // before this page
 	for at := int64(0); ; at += pageSize {
