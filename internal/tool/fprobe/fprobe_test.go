@@ -96,10 +96,21 @@ func TestCommandLine(t *testing.T) {
 		{"-r " + demo + " -a 192.0.2.1 -f ip " + to, 1, "", "bind(): "},
 		{"-r " + demo + " -w /nosuch/dir/file", 1, "[WARNING]: Filter expression is empty! Are you sure?\n", "open(/nosuch/dir/file): no such file or directory\n"},
 		{"-r " + demo + " --metrics nonsense " + to, 1, "", "--metrics: "},
+		{"-r " + demo + " -f ip " + to, 0, "[INFO]: Starting 1.1...\n", ""},
+		{"-r " + demo + " -l:id -f ip " + to, 0, "[INFO]: Starting 1.1...\n", ""},
 	} {
 		code, out, errs := run(context.Background(), nil, strings.Fields(c.args)...)
 		if code != c.code || !strings.HasPrefix(out, c.out) || !strings.HasPrefix(errs, c.err) || c.err == "" && errs != "" {
 			t.Errorf("fprobe %s: status %d, stdout %.200q, stderr %q", c.args, code, out, errs)
+		}
+	}
+}
+
+// TestQuiet: files are no reason to say what -l0 and -l1 keep from standard output.
+func TestQuiet(t *testing.T) {
+	for _, dst := range []string{"-l0", "-l1"} {
+		if code, out, errs := run(context.Background(), nil, "-r", demo, dst, "-f", "ip", "127.0.0.1:9"); code != 0 || out != "" || errs != "" {
+			t.Errorf("%s: status %d, stdout %q, stderr %q", dst, code, out, errs)
 		}
 	}
 }

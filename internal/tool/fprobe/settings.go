@@ -247,15 +247,15 @@ func (s *settings) parseLog() error {
 	if strings.ContainsRune(id, '/') {
 		return errors.New("-l: the identifier has a slash")
 	}
-	if s.dst = logSyslog; dst != "" {
+	if s.dst = logSyslog; s.offline {
+		s.dst = logText
+	}
+	if dst != "" {
 		n, err := number("-l", dst, 0, 3, "")
 		if err != nil {
 			return err
 		}
 		s.dst = int(n)
-	}
-	if s.offline {
-		s.dst = s.dst&^logSyslog | logText
 	}
 	if s.output == "-" && !s.given['v'] {
 		s.level = daemon.Warning
@@ -264,7 +264,9 @@ func (s *settings) parseLog() error {
 }
 
 // foreground reports whether the process stays with the terminal.
-func (s *settings) foreground() bool { return s.dst&logText != 0 || s.systemd || s.output == "-" }
+func (s *settings) foreground() bool {
+	return s.dst&logText != 0 || s.offline || s.systemd || s.output == "-"
+}
 
 // line is the start-up line that lists the options.
 func (s *settings) line(skip int, promiscuous bool) string {
