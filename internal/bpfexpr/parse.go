@@ -34,7 +34,7 @@ func Compile(expr string, o Options) (*Program, error) {
 	}
 	link, err := pcap.LinkOf(o.Link)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("filter expression: %w", err)
 	}
 	if o.Snap == 0 {
 		o.Snap = pcap.MaxSnap

@@ -333,6 +333,15 @@ func TestDamagedInput(t *testing.T) {
 	if code != 1 || !strings.Contains(errs, "unknown link type 147") {
 		t.Errorf("status %d, stderr %q", code, errs)
 	}
+	// With -K the kind of link does not matter.
+	code, known, _ := run(context.Background(), bytes.NewReader(whole), "-i", "-", "-K14", "-w", "-")
+	if code != 0 || len(records(t, known)) == 0 {
+		t.Fatalf("status %d, %d octets of stream", code, len(known))
+	}
+	code, out, errs = run(context.Background(), bytes.NewReader(foreign), "-i", "-", "-K14", "-w", "-")
+	if code != 0 || out != known {
+		t.Errorf("-K14: status %d, %d octets of stream, stderr %q", code, len(out), errs)
+	}
 }
 
 type brokenPipe struct{}

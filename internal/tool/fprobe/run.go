@@ -207,9 +207,11 @@ func (s *sensor) announce() {
 }
 
 func (s *sensor) source(name string, t pcap.LinkType) {
+	text, number := "UNKNOWN", int(t)
 	if link, err := pcap.LinkOf(t); err == nil {
-		s.log.info("interface: %s, datalink: %s (%d)", name, link.Name, link.DLT)
+		text, number = link.Name, link.DLT
 	}
+	s.log.info("interface: %s, datalink: %s (%d)", name, text, number)
 }
 
 func (s *sensor) announceOptions(skip int, promiscuous bool) {
@@ -427,13 +429,14 @@ func (s *sensor) file(ctx context.Context, name string, first bool, signals <-ch
 	skip := int(s.set.num['K'])
 	if t, ok := file.Link(); ok {
 		link, err := pcap.LinkOf(t)
-		if err != nil {
-			return s.fatal(fmt.Errorf("%s: %w", name, err))
-		}
-		s.source(name, t)
-		if skip < 0 {
+		switch {
+		case skip >= 0: // whatever it is
+		case err != nil:
+			return s.fatal(fmt.Errorf("%s: %w, use -K", name, err))
+		default:
 			skip = link.Skip
 		}
+		s.source(name, t)
 	} else {
 		s.log.info("interface: %s, datalink: pcapng", name)
 	}
