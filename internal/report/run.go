@@ -151,6 +151,9 @@ func (r *Run) Add(b *flow.Batch) error {
 		if err := r.writeAll(); err != nil {
 			return err
 		}
+		if err := r.out.Flush(); err != nil { // the stream may be a live one
+			return err
+		}
 		for _, m := range r.reports {
 			m.Reset()
 			m.backward = false

@@ -43,6 +43,38 @@ func produce(t testing.TB, config string, b *flow.Batch) string {
 	return out.String()
 }
 
+// TestLiveSeries has an interval on standard output when it closes.
+func TestLiveSeries(t *testing.T) {
+	f, err := Parse("test.cfg", []byte("stat-report r\ntype ip-tos\noutput\nstat-definition d\nreport r\ntime-series 10\n"), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := f.Definition("d")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := flowtest.Layout(5, 0)
+	b := &flow.Batch{Layout: l}
+	for _, secs := range []uint64{100, 110, 111} {
+		clear(b.Extend(1))
+		rec := b.At(b.Len() - 1)
+		l.PutUint(rec, flow.UnixSecs, secs)
+		l.PutUint(rec, flow.DPkts, 1)
+	}
+	var out bytes.Buffer
+	r, err := d.New(&cli.Env{Stdout: &out}, ftfile.NewHeader(l.Version, 0), l, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = r.Add(b)
+	if want := "# recn: ip-tos*,flows,octets,packets,duration\n0,2,0,2,0\n"; out.String() != want || err != nil {
+		t.Errorf("%q, %v", out.String(), err)
+	}
+	if err := r.Finish(err); err != nil {
+		t.Error(err)
+	}
+}
+
 // line is an entry of the model.
 type line struct {
 	key                                 [2]uint64
