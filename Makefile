@@ -18,8 +18,9 @@ export CGO_ENABLED ?= 0
 
 COMMANDS  := $(notdir $(wildcard cmd/*))
 PACKAGES  := ./...
+TARGETS   ?= linux/arm64 freebsd/amd64 darwin/arm64
 
-.PHONY: all build install test deps lint bench fuzz golden demo gen race cross clean
+.PHONY: all build install test deps lint bench fuzz golden demo gen race cross portable clean
 
 all: build
 
@@ -42,8 +43,8 @@ deps: ## what the tests need besides Go; says what is missing where it cannot in
 test: deps build ## every test, with the real servers and peers that are there
 	FT_BIN=$(abspath $(BIN)) $(GO) test -tags=$(TAGS) $(PACKAGES)
 
-race: ## the tests under the race detector (needs cgo and a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -short -tags=$(TAGS) $(PACKAGES)
+race: ## the tests under the race detector (needs cgo and a C compiler), without servers and peers
+	FT_E2E= CGO_ENABLED=1 $(GO) test -race -short -tags=$(TAGS) $(PACKAGES)
 
 lint: ## gofmt, go vet, staticcheck, generated files up to date
 	@out=$$(gofmt -l cmd internal pkg); if [ -n "$$out" ]; then echo "gofmt: $$out"; exit 1; fi
@@ -68,9 +69,15 @@ gen: ## man pages, shell completion and reference tables
 	$(GO) run -tags=$(TAGS) ./internal/gen
 
 cross: ## static binaries for the other systems
-	@for target in linux/arm64 freebsd/amd64 darwin/arm64; do \
+	@for target in $(TARGETS); do \
 		echo "cross-build $$target"; \
 		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build $(GOFLAGS) -o dist/$${target%/*}-$${target#*/}/ ./cmd/... || exit 1; \
+	done
+
+portable: ## does everything compile for the other systems?
+	@for target in $(TARGETS); do \
+		echo "compile for $$target"; \
+		CGO_ENABLED=0 GOOS=$${target%/*} GOARCH=$${target#*/} $(GO) build $(GOFLAGS) ./... || exit 1; \
 	done
 
 clean:

@@ -115,6 +115,7 @@ func FuzzCompile(f *testing.F) {
 		"any([srcport, dstport], # in 50..60)", "let x = bytes; x > 5 ? localtime contains '2' : within(srcip, '10.0.0.0/8')", "$srcip !~ m[^[]a]]$]i", "1..5", "0x",
 		"unpack('N', inet_aton('1.2.3.4')) == $srcaddr", "$srcport << 70 >> -1", "$n = $n + ($n ? 'x' : 1)", "${", "$", "'", "=~ /", "bytes in {'a': 1}",
 		"all(1..300, all(1..300, # > 0))", "$a = $b; $b = $a; $a", "${srcport}xor$dstport", "$x{", "let srcport = 1; srcport", "srcport.foo", "::len(srcip)", "repeat(srcip, 1000000)",
+		"any([sort], 0 in 00..0)",
 	} {
 		f.Add(text)
 	}

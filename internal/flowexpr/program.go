@@ -139,6 +139,11 @@ func (p *Program) End() error {
 	return err
 }
 
+// noEnv is what programs run with: fields and functions are compiled in. The
+// machine looks there for the name of a function that is not called, and finds
+// nothing.
+var noEnv any = map[string]any(nil)
+
 func (c *code) eval() (bool, error) {
 	if c.test != nil {
 		return c.test(), nil
@@ -146,7 +151,7 @@ func (c *code) eval() (bool, error) {
 	if c.program == nil {
 		return true, nil
 	}
-	v, err := c.machine.Run(c.program, nil)
+	v, err := c.machine.Run(c.program, noEnv)
 	if err != nil {
 		var exit *Exit
 		if errors.As(err, &exit) {
