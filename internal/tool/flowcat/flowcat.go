@@ -263,6 +263,9 @@ func (c *copier) stream(ctx context.Context, in *inputs.Stream, last bool, meter
 		}
 	}
 	streamio.Warn(c.env, in.Reader)
+	if c.Sink.Debug > 5 {
+		c.env.Warn("flows: %d", c.Out.Flows()) // so far: webview shows it while it waits
+	}
 	return nil
 }
 

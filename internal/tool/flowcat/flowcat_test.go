@@ -668,7 +668,7 @@ func TestGone(t *testing.T) {
 
 func TestDebug(t *testing.T) {
 	for level, want := range map[string][]string{
-		"0": nil, "word": nil, "1": {"flow-cat: processed 1 flows\n"}, "2": {"Bytes written=88\n", "processed"}, "6": {"working file=-\n"}, "7": {"write: 24\n", "write: 64\n"},
+		"0": nil, "word": nil, "1": {"flow-cat: processed 1 flows\n"}, "2": {"Bytes written=88\n", "processed"}, "6": {"working file=-\n", "flow-cat: flows: 1\n"}, "7": {"write: 24\n", "write: 64\n"},
 	} {
 		r := tooltest.World{Stdin: bytes.NewReader(flowtest.Stream(marked(1, 1)))}.Run(t.Context(), Spec(), "-d", level)
 		for _, part := range want {
