@@ -138,18 +138,7 @@ func clients(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	u, err := c.Usage()
-	if err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
-	}
-	a, err := b.ended(c, syscall.SIGTERM)
+	a, drops, u, err := b.conclude(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -218,14 +207,7 @@ func deafLog(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
-	}
-	a, err := b.ended(c, syscall.SIGTERM)
+	a, drops, _, err := b.conclude(ctx, c)
 	if err != nil {
 		return err
 	}

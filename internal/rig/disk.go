@@ -88,14 +88,7 @@ func fullDiskAt(ctx context.Context, b *Bench, z string) error {
 	if !c.Running() {
 		return nil
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
-	}
-	a, err := b.ended(c, syscall.SIGTERM)
+	a, drops, _, err := b.conclude(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -195,14 +188,7 @@ func stall(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
-	}
-	a, err := b.ended(c, syscall.SIGTERM)
+	a, drops, _, err := b.conclude(ctx, c)
 	if err != nil {
 		return err
 	}

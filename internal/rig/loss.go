@@ -67,22 +67,9 @@ func (b *Bench) measure(ctx context.Context, d time.Duration, rate float64, limi
 	if err := during(ctx, l, d, nil); err != nil {
 		return nil, err
 	}
-	if err := c.Settle(ctx); err != nil {
+	if o.audit, o.dropped, _, err = b.conclude(ctx, c); err != nil {
 		return nil, err
 	}
-	if o.dropped, err = c.Drops(); err != nil {
-		return nil, err
-	}
-	status, err := c.Stop(syscall.SIGTERM)
-	if err != nil {
-		return nil, err
-	}
-	b.Check(status == 0, "status %d: %s", status, c.Log)
-	if o.audit, err = Inspect(dir, b.Traffic); err != nil {
-		return nil, err
-	}
-	b.sound(o.audit)
-	b.Check(o.audit.Open() == 0, "%d files are not complete", o.audit.Open())
 	b.numbered(c, o.audit, l, o.dropped)
 	for _, f := range o.audit.Files {
 		o.size += f.Size
@@ -321,6 +308,22 @@ func backlogDrops() uint64 {
 	return total
 }
 
+// conclude ends a collector when it has taken everything that was sent. drops is
+// how many datagrams the kernel dropped.
+func (b *Bench) conclude(ctx context.Context, c *Collector) (a *Audit, drops uint64, u Usage, err error) {
+	if err = c.Settle(ctx); err != nil {
+		return nil, 0, u, err
+	}
+	if u, err = c.Usage(); err != nil {
+		return nil, 0, u, err
+	}
+	if drops, err = c.Drops(); err != nil {
+		return nil, 0, u, err
+	}
+	a, err = b.ended(c, syscall.SIGTERM)
+	return a, drops, u, err
+}
+
 // ended stops a collector, which is to end with status 0, and looks at its
 // files: all are to be complete, with nothing altered or double.
 func (b *Bench) ended(c *Collector, sig syscall.Signal) (*Audit, error) {
@@ -359,14 +362,7 @@ func rotation(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
-	}
-	a, err := b.ended(c, syscall.SIGTERM)
+	a, drops, _, err := b.conclude(ctx, c)
 	if err != nil {
 		return err
 	}
