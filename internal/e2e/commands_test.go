@@ -9,9 +9,13 @@ import (
 )
 
 // built puts the commands of this tree in front of PATH: those in $FT_BIN, as
-// make test has built them, or a fresh build.
+// make test has built them, or a fresh build. The race detector, which -short is
+// for, would see nothing of them.
 func built(t *testing.T) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("the commands are processes of their own")
+	}
 	dir, err := buildOnce()
 	if err != nil {
 		t.Fatal(err)
