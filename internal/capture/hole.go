@@ -29,27 +29,23 @@ const (
 
 func isZero(p []byte) bool { return len(bytes.TrimLeft(p, "\x00")) == 0 }
 
-// holes are records that were never written, in order.
+// holes are the records of a file that were never written.
 type holes struct {
-	runs  [][2]int64 // from the first to before the last
-	count uint64     // records
+	bits  []uint64 // one a record, as far as the last
+	count uint64
 }
 
-// has reports whether record i is one. It is asked in order.
 func (h *holes) has(i int64) bool {
-	for len(h.runs) > 0 && i >= h.runs[0][1] {
-		h.runs = h.runs[1:]
-	}
-	return len(h.runs) > 0 && i >= h.runs[0][0]
+	word := i / 64
+	return word < int64(len(h.bits)) && h.bits[word]>>(i%64)&1 != 0
 }
 
 func (h *holes) add(i int64) {
 	h.count++
-	if n := len(h.runs); n > 0 && h.runs[n-1][1] == i {
-		h.runs[n-1][1]++
-		return
+	for int64(len(h.bits)) <= i/64 {
+		h.bits = append(h.bits, 0)
 	}
-	h.runs = append(h.runs, [2]int64{i, i + 1})
+	h.bits[i/64] |= 1 << (i % 64)
 }
 
 // findHoles looks for holes in the records of size octets between two offsets of

@@ -12,8 +12,8 @@ type kernelDrops struct {
 
 // see takes what the socket of a burst says, which counts modulo 2^32.
 func (k *kernelDrops) see(b *capture.Burst) {
-	last, known := k.bySocket[b.Socket]
-	if known && last == b.Dropped {
+	last := k.bySocket[b.Socket]
+	if b.Dropped == last || b.Dropped == 0 { // 0 may be no word of it
 		return
 	}
 	if k.bySocket == nil {
