@@ -37,7 +37,8 @@ func plain(l *flow.Layout, r flow.Record, text string) (any, error) {
 			env[v.name] = int(l.Uint(r, v.field))
 		}
 	}
-	program, err := expr.Compile(text, expr.Env(env), expr.DisableBuiltin("now"))
+	// Not optimized: the library divides constants by zero where nobody asks for the result.
+	program, err := expr.Compile(text, expr.Env(env), expr.DisableBuiltin("now"), expr.Optimize(false))
 	if err != nil {
 		return nil, err
 	}
@@ -115,7 +116,7 @@ func FuzzCompile(f *testing.F) {
 		"any([srcport, dstport], # in 50..60)", "let x = bytes; x > 5 ? localtime contains '2' : within(srcip, '10.0.0.0/8')", "$srcip !~ m[^[]a]]$]i", "1..5", "0x",
 		"unpack('N', inet_aton('1.2.3.4')) == $srcaddr", "$srcport << 70 >> -1", "$n = $n + ($n ? 'x' : 1)", "${", "$", "'", "=~ /", "bytes in {'a': 1}",
 		"all(1..300, all(1..300, # > 0))", "$a = $b; $b = $a; $a", "${srcport}xor$dstport", "$x{", "let srcport = 1; srcport", "srcport.foo", "::len(srcip)", "repeat(srcip, 1000000)",
-		"any([sort], 0 in 00..0)",
+		"any([sort], 0 in 00..0)", "0>0>0>0>0*0%0",
 	} {
 		f.Add(text)
 	}
