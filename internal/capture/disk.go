@@ -352,13 +352,13 @@ func (d *disk) complete(f *openFile, c *closing) Closed {
 func (d *disk) salvaged(f *openFile, c *closing, cause error) Closed {
 	taken := f.out.Flows()
 	f.out.Abort()
-	file, h, err := d.salvage(f.file.File, f.tmp, func(h *ftfile.Header, flows uint64, _ uint32) {
+	file, h, err := d.salvage(f.file.File, f.tmp, func(h *ftfile.Header, found remains) {
 		c := *c
-		if flows < taken {
-			c.lost += taken - flows
-			d.counts.lost.Add(taken - flows)
+		if found.flows < taken {
+			c.lost += taken - found.flows
+			d.counts.lost.Add(taken - found.flows)
 		}
-		c.set(h, flows)
+		c.set(h, found.flows)
 	})
 	defer func() { file.Close() }() // or the one that took its place
 	if err != nil {

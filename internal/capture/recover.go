@@ -189,12 +189,13 @@ func (d *disk) recoverFile(name string) error {
 	// It was written to last when it was closed, or its last records were flows
 	// of about that time.
 	changed := uint32(info.ModTime().Unix())
-	f, h, err := d.salvage(f, name, func(h *ftfile.Header, flows uint64, last uint32) {
+	f, h, err := d.salvage(f, name, func(h *ftfile.Header, c remains) {
 		h.End = max(changed, h.Start)
-		if last >= h.Start && last < h.End {
-			h.End = last
+		if c.last >= h.Start && c.last < h.End {
+			h.End = c.last
 		}
-		h.Flows = uint32(flows)
+		h.Flows = uint32(c.flows)
+		add(&h.Lost, c.missing)
 		h.Flags |= ftfile.FlagDone
 	})
 	defer func() { f.Close() }() // or the one that took its place
@@ -211,13 +212,20 @@ func (d *disk) recoverFile(name string) error {
 	return nil
 }
 
+// remains is what salvage finds in a file.
+type remains struct {
+	flows   uint64
+	missing uint64 // flows that were never written, as far as that is known
+	last    uint32 // the router's clock in the last flow, 0 without one
+}
+
 // salvage makes a well-formed file of one that was being written: its whole
-// records, and a header completed by set, which gets their number and the
-// router's clock in the last one. A file that is complete comes back as it is.
+// records, and a header completed by set. A file that is complete comes back as it
+// is.
 // What was compressed or has holes is written anew, beside it, and takes its place
 // when it is all there; the file returned, locked and to be closed in any case, is
 // the one that has the name then.
-func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows uint64, last uint32)) (*os.File, *ftfile.Header, error) {
+func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, c remains)) (*os.File, *ftfile.Header, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return f, nil, err
 	}
@@ -261,10 +269,9 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 		d.Warn("%s: %d flows never reached the disk", name, missing.count)
 		return d.rewrite(f, name, &h, info.Size(), missing, set)
 	}
-	flows := (info.Size() - int64(h.Size)) / record
-	end := int64(h.Size) + flows*record
-	last := uint32(0)
-	if flows > 0 {
+	c := remains{flows: uint64(info.Size()-int64(h.Size)) / uint64(record)}
+	end := int64(h.Size) + int64(c.flows)*record
+	if c.flows > 0 {
 		b := flow.NewBatch(r.Layout())
 		if _, err := f.ReadAt(b.Extend(1), end-record); err != nil {
 			return f, nil, ftfile.Reason(err)
@@ -272,9 +279,9 @@ func (d *disk) salvage(f *os.File, name string, set func(h *ftfile.Header, flows
 		if h.Order() == flow.BigEndian {
 			r.Layout().SwapOrder(b.Bytes())
 		}
-		last = clock(b)
+		c.last = clock(b)
 	}
-	set(&h, uint64(flows), last)
+	set(&h, c)
 	head, err := headerOver(&h)
 	if err != nil {
 		return f, nil, err
@@ -321,7 +328,7 @@ func clock(b *flow.Batch) uint32 {
 
 // rewrite is salvage for a file that is compressed, as far as end, or lacks some
 // of its records.
-func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, missing *holes, set func(h *ftfile.Header, flows uint64, last uint32)) (_ *os.File, _ *ftfile.Header, err error) {
+func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, missing *holes, set func(h *ftfile.Header, c remains)) (_ *os.File, _ *ftfile.Header, err error) {
 	start := int64(h.Size)
 	r, err := ftfile.NewReaderHeader(io.NewSectionReader(f, start, max(end-start, 0)), h)
 	if err != nil {
@@ -357,7 +364,7 @@ func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, mis
 		return f, nil, err
 	}
 	defer w.Abort()
-	last, record := uint32(0), int64(0)
+	c, record := remains{missing: missing.count}, int64(0)
 	for b := range r.Batches() {
 		select {
 		case <-d.over:
@@ -368,14 +375,14 @@ func (d *disk) rewrite(f *os.File, name string, h *ftfile.Header, end int64, mis
 			b.Keep(func(flow.Record) bool { record++; return !missing.has(record - 1) })
 		}
 		if b.Len() > 0 {
-			last = clock(b)
+			c.last = clock(b)
 		}
 		if err := w.Write(b); err != nil {
 			return f, nil, err
 		}
 	}
-	set(h, w.Flows(), last)
-	add(&h.Lost, missing.count)
+	c.flows = w.Flows()
+	set(h, c)
 	if r.Err() == nil && missing.count == 0 { // only the header was missing
 		head, err := headerOver(h)
 		if err == nil {

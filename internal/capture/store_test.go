@@ -301,6 +301,47 @@ func TestStoreStall(t *testing.T) {
 	})
 }
 
+// TestStoreBehind: files that a disk does not come to are not asked for without
+// end, and those asked for are all made, in order, with names of their own.
+func TestStoreBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newStoreBench(t, StoreConfig{Files: 1})
+		b.openV5()
+		stall := make(chan struct{})
+		writeAt := b.disk.writeAt
+		b.disk.writeAt = func(f *os.File, p []byte, off int64) (int, error) {
+			<-stall
+			return writeAt(f, p, off)
+		}
+		rotations := 0
+		for !b.IsBehind() {
+			b.write(1, uint64(rotations))
+			b.Close(Counts{})
+			b.openV5()
+			rotations++
+			synctest.Wait()
+		}
+		if rotations != makeQueue {
+			t.Errorf("behind after %d rotations", rotations)
+		}
+		close(stall)
+		b.pass(2)
+		if b.IsBehind() {
+			t.Error("still behind")
+		}
+		var records []byte
+		for i, c := range b.finish() {
+			if want := fmt.Sprintf("ft-v05.2000-01-01.0000%02d+0000", i); c.Err != nil || c.Name != want {
+				t.Errorf("%+v, want %s", c, want)
+			}
+			records = append(records, complete(t, filepath.Join(b.dir, c.Name)).records...)
+		}
+		if !bytes.Equal(records, b.want) {
+			t.Errorf("%d octets of records, want %d", len(records), len(b.want))
+		}
+	})
+}
+
 // TestStoreBroken: a file that cannot be written for another reason is completed
 // with what it has, and another one is opened.
 func TestStoreBroken(t *testing.T) {

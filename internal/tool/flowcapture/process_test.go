@@ -366,3 +366,78 @@ func TestFilesFound(t *testing.T) {
 		t.Errorf("one too many removed:\n%s", got)
 	}
 }
+
+// TestSystemd has a stand-in for systemd, which hands over a bound socket and
+// hears of readiness, life and the end. What was sent before the start is kept.
+func TestSystemd(t *testing.T) {
+	dir := t.TempDir()
+	notify, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: filepath.Join(dir, "notify"), Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer notify.Close()
+	hear := func() string {
+		text := make([]byte, 100)
+		if err := notify.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+			t.Fatal(err)
+		}
+		n, err := notify.Read(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text[:n])
+	}
+	socket, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sender := capturetest.Dial(t, socket.LocalAddr().(*net.UDPAddr).Port)
+	send := func(n int, seq uint32) {
+		if _, err := sender.Write(capturetest.PDU(v5, n, seq)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	send(7, 0)
+	inherited, err := socket.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	work := filepath.Join(dir, "work")
+	if err := os.Mkdir(work, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := command(t, work, "-D", "-N0", "-w", work)
+	link := filepath.Join(dir, "flow-capture") // its name tells the test binary what it is
+	if err := os.Symlink(p.Path, link); err != nil {
+		t.Fatal(err)
+	}
+	p.Path, p.Args = "/bin/sh", append([]string{"sh", "-c", `LISTEN_PID=$$ exec "$0" "$@"`, link}, p.Args[1:]...)
+	p.ExtraFiles = []*os.File{inherited}
+	p.Env = append(p.Env, "LISTEN_FDS=1", "NOTIFY_SOCKET="+notify.LocalAddr().String(), "WATCHDOG_USEC=100000")
+	if err := p.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.Process.Kill() })
+	inherited.Close()
+	if said := hear(); said != "READY=1" {
+		t.Errorf("first %q", said)
+	}
+	send(5, 7)
+	if said := hear(); said != "WATCHDOG=1" {
+		t.Errorf("then %q", said)
+	}
+	if code := p.stop(syscall.SIGTERM); code != 0 {
+		t.Errorf("status %d: %s", code, &p.stderr)
+	}
+	said := hear()
+	for said == "WATCHDOG=1" {
+		said = hear()
+	}
+	if said != "STOPPING=1" {
+		t.Errorf("at the end %q", said)
+	}
+	if files, flows, lost := total(t, work); files != 1 || flows != 7+5 || lost != 0 {
+		t.Errorf("%d files, %d flows, %d lost: %s", files, flows, lost, &p.stderr)
+	}
+}
