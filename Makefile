@@ -43,10 +43,10 @@ deps: ## what the tests need besides Go; says what is missing where it cannot in
 test: deps build ## every test, with the real servers and peers that are there
 	FT_BIN=$(abspath $(BIN)) $(GO) test -tags=$(TAGS) $(PACKAGES)
 
-# Packages with goroutines of their own.
+# Packages with goroutines of their own, as far as text tells.
 CONCURRENT = $(shell grep -rlE '"sync(/atomic)?"|^\s*go (func|[a-z])' --include='*.go' cmd internal pkg | sed 's,^,./,; s,/[^/]*$$,,' | sort -u)
 
-race: ## their tests under the race detector (needs cgo and a C compiler), without servers and peers
+race: ## the tests of concurrent packages under the race detector (needs cgo and a C compiler), without servers and peers
 	FT_E2E= CGO_ENABLED=1 $(GO) test -race -short -tags=$(TAGS) $(CONCURRENT)
 
 lint: ## gofmt, go vet, staticcheck, generated files up to date

@@ -173,10 +173,7 @@ func exporters(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
-		return err
-	}
-	u, err := c.Usage()
+	drops, u, err := settled(ctx, c)
 	if err != nil {
 		return err
 	}
@@ -188,10 +185,6 @@ func exporters(ctx context.Context, b *Bench) error {
 		}
 		series = len(samples)
 		b.Check(series < 20_000, "%d series in the metrics", series)
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
 	}
 	a, err := b.ended(c, syscall.SIGTERM)
 	if err != nil {
@@ -272,7 +265,8 @@ func garbageIn(ctx context.Context, b *Bench) error {
 	if err != nil {
 		return err
 	}
-	if err := c.Settle(ctx); err != nil {
+	drops, u, err := settled(ctx, c)
+	if err != nil {
 		return err
 	}
 	if url != "" {
@@ -281,14 +275,6 @@ func garbageIn(ctx context.Context, b *Bench) error {
 				return err
 			}
 		}
-	}
-	u, err := c.Usage()
-	if err != nil {
-		return err
-	}
-	drops, err := c.Drops()
-	if err != nil {
-		return err
 	}
 	a, err := b.ended(c, syscall.SIGTERM)
 	if err != nil {

@@ -260,14 +260,7 @@ func overload(ctx context.Context, b *Bench) error {
 		if err := during(ctx, l, 0, nil); err != nil {
 			return err
 		}
-		if err := c.Settle(ctx); err != nil {
-			return err
-		}
-		u, err := c.Usage()
-		if err != nil {
-			return err
-		}
-		drops, err := c.Drops()
+		drops, u, err := settled(ctx, c)
 		if err != nil {
 			return err
 		}
@@ -308,16 +301,22 @@ func backlogDrops() uint64 {
 	return total
 }
 
-// conclude ends a collector when it has taken everything that was sent. drops is
-// how many datagrams the kernel dropped.
-func (b *Bench) conclude(ctx context.Context, c *Collector) (a *Audit, drops uint64, u Usage, err error) {
+// settled waits until a collector has taken everything that was sent. drops is how
+// many datagrams the kernel dropped.
+func settled(ctx context.Context, c *Collector) (drops uint64, u Usage, err error) {
 	if err = c.Settle(ctx); err != nil {
-		return nil, 0, u, err
+		return 0, u, err
 	}
 	if u, err = c.Usage(); err != nil {
-		return nil, 0, u, err
+		return 0, u, err
 	}
-	if drops, err = c.Drops(); err != nil {
+	drops, err = c.Drops()
+	return drops, u, err
+}
+
+// conclude ends a collector when it is settled.
+func (b *Bench) conclude(ctx context.Context, c *Collector) (a *Audit, drops uint64, u Usage, err error) {
+	if drops, u, err = settled(ctx, c); err != nil {
 		return nil, 0, u, err
 	}
 	a, err = b.ended(c, syscall.SIGTERM)
